@@ -1,0 +1,72 @@
+"""rheon: exact density models by coupling normalizing flows.
+
+log p(x) = log p_Z(f(x)) + log |det ∂f/∂x (x)|
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rheon.errors import DataError, ModelError, RheonError
+
+if TYPE_CHECKING:
+    from rheon import architectures, bijections, conditioners, datasets, elementwise, evaluation, partitions
+    from rheon.evaluation import check_flow
+    from rheon.flow import Flow
+    from rheon.images import ImageDensity
+    from rheon.models import fit, load
+    from rheon.tables import TableDensity
+
+_PLACES = {
+    "Flow": "rheon.flow",
+    "ImageDensity": "rheon.images",
+    "TableDensity": "rheon.tables",
+    "check_flow": "rheon.evaluation",
+    "fit": "rheon.models",
+    "load": "rheon.models",
+}
+_ROOMS = (
+    "architectures",
+    "bijections",
+    "conditioners",
+    "datasets",
+    "distributions",
+    "elementwise",
+    "evaluation",
+    "images",
+    "partitions",
+    "storage",
+    "tables",
+    "training",
+)
+
+__all__ = [
+    "DataError",
+    "Flow",
+    "ImageDensity",
+    "ModelError",
+    "RheonError",
+    "TableDensity",
+    "architectures",
+    "bijections",
+    "check_flow",
+    "conditioners",
+    "datasets",
+    "elementwise",
+    "evaluation",
+    "fit",
+    "load",
+    "partitions",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first used: `import rheon` and the command's help stay free of torch.
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"rheon.{name}")
+    raise AttributeError(f"module 'rheon' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES, *_ROOMS})

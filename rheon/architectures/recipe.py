@@ -1,0 +1,54 @@
+"""The closed list of architectures, and how a flow remembers which of them built it."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec
+
+import torch
+
+from rheon.errors import RheonError
+from rheon.flow import Flow, Recipe
+
+P = ParamSpec("P")
+
+ARCHITECTURES: dict[str, Callable[..., Flow]] = {}
+"""Name → function. A model directory names an entry of this list and nothing else."""
+
+
+def architecture(build: Callable[P, Flow]) -> Callable[P, Flow]:
+    """Lists ``build`` by its name, seeds its initial weights, and writes its recipe on the flow it returns.
+
+    The function's ``seed`` argument alone decides the weights; the caller's random state stays as it was.
+    """
+    signature = inspect.signature(build)
+
+    @functools.wraps(build)
+    def built(*args: P.args, **kwargs: P.kwargs) -> Flow:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(bound.arguments["seed"])
+            flow = build(*args, **kwargs)
+        arguments = {name: _plain(value) for name, value in bound.arguments.items()}
+        flow.recipe = Recipe(build.__name__, arguments)
+        return flow
+
+    ARCHITECTURES[build.__name__] = built
+    return built
+
+
+def build(name: str, arguments: Mapping[str, Any]) -> Flow:
+    """The flow that the architecture ``name`` builds from ``arguments``; anything unknown is refused."""
+    function = ARCHITECTURES.get(name)
+    if function is None:
+        raise RheonError(f"architecture {name!r} is not known; there are {', '.join(sorted(ARCHITECTURES))}.")
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise RheonError(f"architecture {name}: {error}.") from None
+    return function(**arguments)
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list, torch.Size)) else value

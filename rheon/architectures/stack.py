@@ -1,0 +1,31 @@
+"""What the architectures share: partitions that change from coupling to coupling, and checked sizes."""
+
+from collections.abc import Iterator
+from math import prod
+
+from rheon.errors import RheonError
+from rheon.partitions import Partition
+
+
+def alternate(partition: Partition, couplings: int, size_a: int) -> Iterator[Partition]:
+    """The partition, its complement, the partition, …: any two couplings in a row change every scalar.
+
+    With nothing in x_A (one feature) the complement would change nothing, and is left out.
+    """
+    swapped = partition.swapped() if size_a else partition
+    return (swapped if k % 2 else partition for k in range(couplings))
+
+
+def positive(**sizes: int) -> None:
+    """Refuses sizes below 1, by name."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise RheonError(f"{name} must be a whole number of at least 1, got {size!r}.")
+
+
+def image_shape(shape: object) -> tuple[int, int, int]:
+    """(C, H, W) from a sequence of three positive whole numbers."""
+    numbers = tuple(shape) if isinstance(shape, (tuple, list)) else ()
+    if len(numbers) != 3 or not all(isinstance(n, int) and n > 0 for n in numbers) or prod(numbers) > 2**28:
+        raise RheonError(f"shape must be (channels, height, width), got {shape!r}.")
+    return numbers

@@ -1,0 +1,124 @@
+"""Arrays from other libraries and from .npy and .npz files, with every size checked before it is believed.
+
+A header is a claim: what it says of type and length is compared with the bytes that are there, and with the
+memory of this machine, before an array is made. Pickled objects are never read.
+"""
+
+import lzma
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from rheon.errors import DataError
+
+MAX_BYTES = 1 << 34
+"""No single array or file of data larger than this is read: 16 GiB."""
+
+_DAMAGED = (ValueError, SyntaxError, RecursionError, MemoryError, EOFError, OSError, RuntimeError)
+_DAMAGED_ZIP = (*_DAMAGED, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+
+
+def as_numpy(data: Any) -> NDArray[Any]:
+    """``data`` as an array of numbers: NumPy arrays (not copied), torch tensors of any device, nested lists.
+
+    Raises:
+        DataError: values that are not numbers, ragged lists, masked values.
+    """
+    torch = sys.modules.get("torch")  # whoever holds a tensor has imported it
+    if torch is not None and isinstance(data, torch.Tensor):
+        data = data.detach().cpu()
+        return as_numpy((data.float() if data.dtype == torch.bfloat16 else data).numpy())
+    if np.ma.isMaskedArray(data) and np.ma.is_masked(data):
+        raise DataError("the array has masked values; fill them or leave their rows out")
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise DataError(
+            f"expected an array of numbers; got a {type(data).__name__} that is not one"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"expected an array of numbers; got a {type(data).__name__} of type {array.dtype}")
+    return array
+
+
+def memory_allowed() -> int:
+    """Bytes that an array or a file may take here: 16 GiB, or half of this machine's memory if less."""
+    if not hasattr(os, "sysconf"):
+        return MAX_BYTES
+    return min(MAX_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+
+
+def check_room(size: int, where: Path | str) -> None:
+    """Refuses ``size`` bytes that are more than :func:`memory_allowed`."""
+    if size > memory_allowed():
+        raise DataError(
+            f"{where} needs {size / 2**30:,.1f} GiB of memory; {memory_allowed() / 2**30:,.1f} GiB are "
+            "allowed: use a part of it"
+        )
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """The array of numbers in a .npy file."""
+    try:
+        with path.open("rb") as stream:
+            return _read_array(stream, os.fstat(stream.fileno()).st_size, str(path))
+    except DataError:
+        raise
+    except _DAMAGED as error:
+        raise DataError(f"{path} is not a readable .npy file: {error}") from error
+
+
+def read_npz(path: Path, wanted: Sequence[str]) -> NDArray[Any]:
+    """One array of a .npz archive: the first of the names ``wanted`` that is there, or the only one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            names = [name for name in wanted if name in members] or list(members)
+            if names[1:] and names[0] not in wanted:
+                raise DataError(
+                    f"{path} holds the arrays {', '.join(map(repr, names[:8]))}; expected one, "
+                    f"or one that is named {' or '.join(map(repr, wanted))}"
+                )
+            if not names:
+                raise DataError(f"{path} holds no array")
+            member = archive.getinfo(members[names[0]])
+            with archive.open(member) as stream:
+                return _read_array(stream, member.file_size, f"{path} (array {names[0]!r})")
+    except DataError:
+        raise
+    except _DAMAGED_ZIP as error:
+        raise DataError(f"{path} is not a readable .npz file: {error}") from error
+
+
+def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise DataError(f"{where} holds something other than numbers (.npy version {version})")
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran_order, dtype = read_header(stream, max_header_size=10_000)
+    if dtype.kind not in "biuf":
+        raise DataError(f"{where} holds values of type {dtype}; expected numbers")
+    expected, found = prod(shape) * dtype.itemsize, size - stream.tell()
+    if min(shape, default=0) < 0 or expected != found:
+        raise DataError(
+            f"{where} is damaged: shape {shape} of {dtype} is {expected:,} bytes, and it has {found:,}"
+        )
+    check_room(expected, where)
+    data = bytearray(expected)
+    view = memoryview(data)
+    while view:
+        count = stream.readinto(view)  # type: ignore[attr-defined]
+        if not count:
+            raise DataError(f"{where} is damaged: it ends {len(view):,} bytes early")
+        view = view[count:]
+    stream.read(1)  # the archive compares its checksum at the end
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")

@@ -1,0 +1,30 @@
+"""f: x → z, invertible, each direction with its log-determinant."""
+
+from rheon.bijections.actnorm import ActNorm
+from rheon.bijections.base import Bijection
+from rheon.bijections.batchnorm import BatchNorm
+from rheon.bijections.composition import Composition, Inverse
+from rheon.bijections.coupling import Coupling
+from rheon.bijections.factor_out import FactorOut
+from rheon.bijections.fixed import Logit, Standardise
+from rheon.bijections.linear import InvertibleConv1x1, LULinear
+from rheon.bijections.reshape import Flatten, Permutation, Squeeze
+from rheon.bijections.scaling import Scaling
+
+__all__ = [
+    "ActNorm",
+    "BatchNorm",
+    "Bijection",
+    "Composition",
+    "Coupling",
+    "FactorOut",
+    "Flatten",
+    "Inverse",
+    "InvertibleConv1x1",
+    "LULinear",
+    "Logit",
+    "Permutation",
+    "Scaling",
+    "Squeeze",
+    "Standardise",
+]

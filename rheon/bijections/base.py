@@ -1,0 +1,32 @@
+"""f: x → z: the contract of all bijections."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Bijection(nn.Module, ABC):
+    """f: x → z. Each direction returns its value and log|det| of its own Jacobian, shape (B,), in nats."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (B, …) → z, log|det ∂z/∂x|."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """z → x, log|det ∂x/∂z|."""
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        """Shapes of the latents Z_1, Z_2, … for x of shape ``event_shape``.
+
+        One shape: z has it. Several, from layers that factor out: z is flat, the last latent first. A shape
+        that the bijection cannot take raises a :class:`~rheon.RheonError`.
+        """
+        return (torch.Size(event_shape),)
+
+
+def sum_event(x: Tensor) -> Tensor:
+    """Σ over everything but the batch, (B, …) → (B,), without the copy that flattening may cost."""
+    return x.sum(tuple(range(1, x.dim())))

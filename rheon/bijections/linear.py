@@ -1,0 +1,88 @@
+"""z = W x + b with W = P L U: learned mixing of features, or of the channels of every pixel."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rheon.bijections.base import Bijection
+from rheon.partitions import fixed_permutation
+
+
+class LULinear(Bijection):
+    """z = W x + b, W = P L U: log|det| = Σ log U_ii. Event (D,).
+
+    P is a fixed permutation, L unit lower triangular, U upper triangular with a positive diagonal exp(d).
+    L and U start as the identity: W starts as P. The inverse is two triangular solves.
+
+    Reference: Kingma, Dhariwal, *Glow*, 2018, arXiv:1807.03039, section 3.2; Oliva et al., *Transformation
+    Autoregressive Networks*, 2018, arXiv:1801.09819.
+
+    Args:
+        features: D.
+        seed: names the permutation P; None for none.
+    """
+
+    order: Tensor
+    lower_mask: Tensor
+
+    def __init__(self, features: int, seed: int | None = None) -> None:
+        super().__init__()
+        self.features, self.seed = features, seed
+        self.lower = nn.Parameter(torch.zeros(features, features))
+        self.upper = nn.Parameter(torch.zeros(features, features))
+        self.log_diagonal = nn.Parameter(torch.zeros(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        order = (
+            torch.arange(features) if seed is None else torch.from_numpy(fixed_permutation(features, seed))
+        )
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("lower_mask", torch.ones(features, features).tril(-1), persistent=False)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        lower, upper = self.factors()
+        weight = (lower @ upper).index_select(0, self.order)
+        return functional.linear(x, weight, self.bias), self.log_diagonal.sum().expand(len(x))
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        lower, upper = self.factors()
+        y = (z - self.bias).index_select(1, self.order.argsort()).T
+        y = torch.linalg.solve_triangular(lower, y, upper=False, unitriangular=True)
+        x = torch.linalg.solve_triangular(upper, y, upper=True).T
+        return x, -self.log_diagonal.sum().expand(len(z))
+
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """L and U."""
+        mask = self.lower_mask
+        lower = self.lower * mask + torch.eye(self.features, dtype=mask.dtype, device=mask.device)
+        return lower, self.upper * mask.T + self.log_diagonal.exp().diag()
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, seed={self.seed}"
+
+
+class InvertibleConv1x1(Bijection):
+    """z_ij = W x_ij + b at every pixel (i, j), W = P L U: log|det| = H W Σ log U_ii. Event (C, H, W).
+
+    Reference: Kingma, Dhariwal, *Glow*, 2018, arXiv:1807.03039, section 3.2.
+
+    Args:
+        channels: C.
+        seed: names the permutation P; None for none.
+    """
+
+    def __init__(self, channels: int, seed: int | None = None) -> None:
+        super().__init__()
+        self.linear = LULinear(channels, seed)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self._per_pixel(self.linear.forward, x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self._per_pixel(self.linear.inverse, z)
+
+    @staticmethod
+    def _per_pixel(map_: object, x: Tensor) -> tuple[Tensor, Tensor]:
+        batch, _, height, width = x.shape
+        pixels = x.movedim(1, 3)  # a view of channels-last memory
+        y, log_det = map_(pixels.flatten(0, 2))  # type: ignore[operator]
+        return y.view(batch, height, width, -1).movedim(3, 1), log_det[:batch] * (height * width)

@@ -1,0 +1,104 @@
+"""Bijections that only move scalars about: log|det| = 0."""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+from rheon.bijections.base import Bijection
+from rheon.errors import RheonError
+
+
+class Squeeze(Bijection):
+    """(C, H, W) → (4C, H/2, W/2): the four phases of every 2×2 block become channels.
+
+    Args:
+        order: ``"natural"``, channel 4c + 2 dy + dx, or ``"diagonal"``, phases (0, 0), (1, 1), (0,
+        1), (1, 0) one
+            after the other with all C channels each, so that the first half of the channels is the even half
+            of a checkerboard (the paper's order before it factors out).
+
+    Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
+    section 3.6 and figure 3.
+    """
+
+    diagonal = (0, 3, 1, 2)
+    """The phases 2 dy + dx in diagonal order."""
+
+    def __init__(self, order: str = "natural") -> None:
+        super().__init__()
+        if order not in ("natural", "diagonal"):
+            raise RheonError(f"Squeeze: order must be 'natural' or 'diagonal', got {order!r}.")
+        self.order = order
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z = pixel_unshuffle(x, 2)
+        if self.order == "diagonal":
+            phases = z.unflatten(1, (-1, 4))
+            z = torch.cat([phases[:, :, k] for k in self.diagonal], 1)
+        return z, _zeros(x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if self.order == "diagonal":
+            p00, p11, p01, p10 = z.chunk(4, 1)
+            z = torch.stack((p00, p01, p10, p11), 2).flatten(1, 2)
+        return pixel_shuffle(z, 2), _zeros(z)
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        if len(event_shape) != 3 or event_shape[1] % 2 or event_shape[2] % 2:
+            raise RheonError(f"Squeeze needs events (C, H, W) with H and W even, got {tuple(event_shape)}.")
+        channels, height, width = event_shape
+        return (torch.Size((4 * channels, height // 2, width // 2)),)
+
+    def extra_repr(self) -> str:
+        return repr(self.order)
+
+
+class Flatten(Bijection):
+    """(C, H, W) → (C H W,), so that an architecture for vectors takes images."""
+
+    def __init__(self, event_shape: Sequence[int]) -> None:
+        super().__init__()
+        self.event_shape = torch.Size(event_shape)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x.flatten(1), _zeros(x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return z.unflatten(1, self.event_shape), _zeros(z)
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        return (torch.Size((prod(event_shape),)),)
+
+    def extra_repr(self) -> str:
+        return str(tuple(self.event_shape))
+
+
+class Permutation(Bijection):
+    """z_i = x_{order[i]} along the first event axis (features or channels).
+
+    Args:
+        order: a permutation of 0 … D-1.
+    """
+
+    order: Tensor
+    inverse_order: Tensor
+
+    def __init__(self, order: Sequence[int]) -> None:
+        super().__init__()
+        if sorted(order) != list(range(len(order))) or not order:
+            raise RheonError(f"Permutation: order must be a permutation of 0 … D-1, got {list(order)}.")
+        self.register_buffer("order", torch.tensor(order), persistent=False)
+        self.register_buffer("inverse_order", self.order.argsort(), persistent=False)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x.index_select(1, self.order), _zeros(x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return z.index_select(1, self.inverse_order), _zeros(z)
+
+
+def _zeros(x: Tensor) -> Tensor:
+    return x.new_zeros(len(x))

@@ -1,0 +1,40 @@
+"""The model card: README.md of a model directory, from the facts in its config."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_USE = """```python
+import rheon
+
+model = rheon.load("{path}")
+model.log_prob(data)  # nats, in the data's own units
+model.sample(64)
+```
+"""
+
+
+def card(config: Mapping[str, Any], path: str) -> str:
+    """What the model is, what it learned from, its figures, how to use it; Markdown."""
+    architecture = config["architecture"]
+    arguments = ", ".join(f"{name}={value!r}" for name, value in architecture["arguments"].items())
+    parts = [
+        f"# A density of {config.get('data', {}).get('description', 'data')}",
+        f"Architecture: `{architecture['name']}({arguments})`, by rheon.",
+        *(_section(title, config[title]) for title in ("data", "training", "figures") if config.get(title)),
+        "## Use",
+        _USE.format(path=path),
+    ]
+    return "\n\n".join(parts)
+
+
+def _section(title: str, facts: Mapping[str, Any]) -> str:
+    rows = "\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items())
+    return f"## {title.capitalize()}\n\n| | |\n|---|---|\n{rows}"
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value).replace("_", " ")
+    # Column names and categories come from users' files: they are text here, never markup.
+    for mark in ("\\", "`", "|", "*", "_", "<", ">", "[", "]"):
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())

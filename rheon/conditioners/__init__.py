@@ -1,0 +1,6 @@
+"""ψ_θ(x_A, context): networks that read the part a coupling keeps and give the parameters of the other."""
+
+from rheon.conditioners.convnet import ConvNet
+from rheon.conditioners.mlp import MLP, ResidualMLP
+
+__all__ = ["MLP", "ConvNet", "ResidualMLP"]

@@ -1,0 +1,103 @@
+"""ψ_θ(x_A, context) for vectors: plain and residual multi-layer perceptrons."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rheon.errors import RheonError
+
+
+class MLP(nn.Module):
+    """ψ = W_n relu(… relu(W_1 [x_A, context])): (B, in_features), (B, context_features) → (B, out_features).
+
+    The last layer starts at zero, so a coupling with it starts at the identity.
+
+    Args:
+        in_features: features of x_A; 0 gives parameters that depend on the context alone, or on nothing.
+        out_features: P times the features of x_B.
+        hidden: width of each hidden layer.
+        context_features: M; without it a context is not looked at.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, hidden: Sequence[int] = (64, 64), context_features: int = 0
+    ) -> None:
+        super().__init__()
+        self.context_features = context_features
+        layers: list[nn.Module] = []
+        width = in_features + context_features
+        for size in hidden:
+            layers += [linear(width, size), nn.ReLU(inplace=True)]
+            width = size
+        self.layers = nn.Sequential(*layers, zero_linear(width, out_features))
+
+    def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
+        psi: Tensor = self.layers(with_context(x_a, context, self.context_features))
+        return psi
+
+
+class ResidualMLP(nn.Module):
+    """h ← h + W₂ relu(W₁ relu(h)), ``blocks`` times, between a linear stem and a zeroed linear head.
+
+    The context enters at the stem and again in each block, so depth does not wash it out.
+    (B, in_features), (B, context_features) → (B, out_features).
+
+    Reference: He, Zhang, Ren, Sun, *Identity Mappings in Deep Residual Networks*, 2016, arXiv:1603.05027.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, width: int = 64, blocks: int = 2, context_features: int = 0
+    ) -> None:
+        super().__init__()
+        self.context_features = context_features
+        self.stem = linear(in_features + context_features, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(), linear(width + context_features, width), nn.ReLU(), zero_linear(width, width)
+            )
+            for _ in range(blocks)
+        )
+        self.head = nn.Sequential(nn.ReLU(), zero_linear(width, out_features))
+
+    def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
+        h: Tensor = self.stem(with_context(x_a, context, self.context_features))
+        for block in self.blocks:
+            h = h + block(with_context(h, context, self.context_features))
+        psi: Tensor = self.head(h)
+        return psi
+
+
+def linear(in_features: int, out_features: int) -> nn.Linear:
+    """A linear layer with torch's own initialisation; without inputs it is a learned constant."""
+    layer = nn.Linear(max(in_features, 1), out_features)
+    if in_features == 0:
+        layer.in_features = 0
+        layer.weight = nn.Parameter(layer.weight.new_zeros(out_features, 0))
+    return layer
+
+
+def zero_linear(in_features: int, out_features: int) -> nn.Linear:
+    """A linear layer that starts at zero, weight and bias."""
+    layer = linear(in_features, out_features)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.zero_()
+    return layer
+
+
+def with_context(h: Tensor, context: Tensor | None, context_features: int) -> Tensor:
+    """[h, context], or h where no context is expected."""
+    if not context_features:
+        return h
+    return torch.cat((h, checked_context(context, context_features, len(h))), 1)
+
+
+def checked_context(context: Tensor | None, context_features: int, batch: int) -> Tensor:
+    """The context, if it is there and has shape (B, context_features)."""
+    expected = (batch, context_features)
+    if context is None:
+        raise RheonError(f"context is missing: this flow was built for a context of shape {expected}.")
+    if context.shape != expected:
+        raise RheonError(f"context must have shape {expected}, got {tuple(context.shape)}.")
+    return context

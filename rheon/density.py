@@ -1,0 +1,116 @@
+"""What the densities of images and of tables share: scoring in tiles, sampling, saving by name."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rheon.card import card
+from rheon.errors import RheonError
+from rheon.flow import Flow
+from rheon.storage import write_model
+from rheon.training import Record, Settings
+
+
+class Density(ABC):
+    """A density of data in their own units: ``fit`` learns it, then it scores, samples and saves itself."""
+
+    flow: Flow | None = None
+    """The flow, in evaluation mode; None before ``fit``."""
+
+    tile = 256
+    """Rows that go through the flow together. Fixed, so that a row's score has the same bits in any batch."""
+
+    def __init__(self) -> None:
+        self.history: list[Record] = []
+        self.info: dict[str, Any] = {}
+        """Facts for the model directory: about the data, the training, the figures."""
+
+    @abstractmethod
+    def training(self, data: Any, settings: Settings) -> Iterator[Record]:
+        """The training of ``fit`` as a generator of records, for whoever wants to watch or to stop it."""
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        minutes: float | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        settings: Settings | None = None,
+    ) -> Self:
+        """Learns the density of ``data`` by maximum likelihood, for ``minutes`` (2 unless said) or ``steps``.
+
+        A part of the rows is held out to choose the best weights by. ``settings`` says everything in
+        one object instead.
+        """
+        if settings is not None and (minutes, steps, seed) != (None, None, 0):
+            raise RheonError(
+                "fit takes either settings, or minutes, steps and seed: settings hold those too."
+            )
+        for _ in self.training(data, settings or self.settings(minutes=minutes, steps=steps, seed=seed)):
+            pass
+        return self
+
+    @abstractmethod
+    def settings(self, **changes: Any) -> Settings:
+        """The settings that suit this kind of data, with ``changes``."""
+
+    @abstractmethod
+    def _config(self) -> dict[str, Any]:
+        """What the model directory must say beside the architecture."""
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {f"flow.{name}": tensor for name, tensor in self.fitted.state_dict().items()}
+
+    @property
+    def fitted(self) -> Flow:
+        """The flow; a :class:`~rheon.RheonError` before ``fit``."""
+        if self.flow is None:
+            raise RheonError(f"this {type(self).__name__} has learned nothing yet: call fit(data) first.")
+        return self.flow
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Writes the directory: ``config.json``, ``model.safetensors``, ``README.md``, ``training.jsonl``.
+
+        It appears whole or not at all; an existing one is kept unless ``overwrite``.
+        """
+        recipe = self.fitted.recipe
+        if recipe is None:
+            raise RheonError(
+                "only flows that an architecture function built can be saved by name; keep your own flow's "
+                "state_dict() beside the code that builds it."
+            )
+        architecture = {"name": recipe.name, "arguments": dict(recipe.arguments)}
+        config = {**self._config(), "architecture": architecture, **self.info}
+        files: dict[str, str | bytes] = {
+            "README.md": card(config, Path(path).name),
+            "training.jsonl": "".join(f"{json.dumps(record.as_dict())}\n" for record in self.history),
+        }
+        write_model(path, config, self._tensors(), files, overwrite=overwrite)
+
+    def _score(self, rows: Callable[[slice], Tensor], n: int) -> np.ndarray:
+        """log p of n rows, (n,) float64, tile by tile; the last tile is filled up with its first row."""
+        flow = self.fitted
+        scores = np.empty(n)
+        with torch.no_grad():
+            for start in range(0, n, self.tile):
+                x = rows(slice(start, min(start + self.tile, n)))
+                filling = x[:1].expand(self.tile - len(x), *x.shape[1:])
+                scores[start : start + len(x)] = flow(torch.cat((x, filling)))[: len(x)].double().numpy()
+        return scores
+
+
+def fresh_generator(seed: int | None) -> torch.Generator:
+    """A generator from a seed, or from fresh entropy: never the global one."""
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    return generator

@@ -1,0 +1,229 @@
+"""∫ exp(log p(x)) dx over a box in one or two dimensions, by adaptive cubature in float64."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rheon.errors import RheonError
+from rheon.flow import Flow
+
+LogDensity = Callable[[Tensor], Tensor]
+
+_NODES = {1: 5, 2: 3}  # Gauss-Legendre nodes per axis of a cell
+_TOLERANCE = {1: 1e-7, 2: 1e-5}
+_CHUNK = 1 << 14  # points in one call of the density
+
+
+def integral(
+    density: Flow | LogDensity,
+    bounds: Sequence[tuple[float, float]] | None = None,
+    context: Tensor | None = None,
+    *,
+    tolerance: float | None = None,
+    max_points: int = 1 << 22,
+    seed: int = 0,
+) -> float:
+    """∫ p(x | context) dx over a box, for D = 1 and 2: 1 for a density, if the box holds all of it.
+
+    Each cell of the box is integrated by Gauss-Legendre nodes (5 in 1-D, 3×3 in 2-D), halved along every axis
+    and integrated again; cells whose two values differ are halved further, until the differences that remain
+    add up to less than ``tolerance``. The error is usually far below that. A flow's own samples decide where
+    the first cells are small, so that a narrow peak between the nodes is not missed; a plain function starts
+    from 512 cells (64×64 in 2-D) instead.
+
+    Without bounds the box is that of 4,096 of the flow's samples at temperature 2, 5 % wider on each side:
+    for a normal base about ±7 σ, for a logistic one about e^-16 of the mass stays outside. Where log p is NaN
+    (a logit outside its domain) nothing is added: a density that is NaN where it should have mass comes out
+    below 1. Cost: 30,000 to 300,000 evaluations of log p, seconds for a flow of usual size.
+
+    Args:
+        density: a flow, of which a float64 copy is integrated, or a function from x (B, D) in float64 to log p
+            (B,) in nats.
+        bounds: (low, high) of each dimension, in units of x.
+        context: (M,), the one condition, for a conditional flow.
+        tolerance: absolute, where the integral is about 1; 1e-7 in 1-D, 1e-5 in 2-D unless given.
+        max_points: the most evaluations of log p.
+        seed: of the samples.
+
+    Raises RheonError for D > 2, for a function without bounds, and where ``max_points`` do not suffice.
+
+    >>> normal = torch.distributions.Normal(torch.zeros(2), 1.0)
+    >>> total = integral(lambda x: normal.log_prob(x).sum(1), [(-8, 8), (-8, 8)])
+    >>> abs(total - 1) < 1e-6
+    True
+    """
+    samples: Tensor | None = None
+    with torch.inference_mode(False), torch.no_grad():
+        if isinstance(density, Flow):
+            flow = copy.deepcopy(density).eval().to("cpu", torch.float64)
+            log_p = conditioned(flow, context)
+            low, high, samples = sampled_box(flow, context, torch.Generator().manual_seed(seed))
+        elif bounds is None:
+            raise RheonError("bounds are needed to integrate a function: one (low, high) for each dimension.")
+        else:
+            log_p = density
+        if bounds is not None:
+            low, high = _checked(bounds)
+        if len(low) not in _NODES:
+            raise RheonError(f"integral takes densities of 1 or 2 dimensions, got {len(low)}.")
+        tolerance = _TOLERANCE[len(low)] if tolerance is None else tolerance
+        cells = first_cells(low, high, samples)
+        found = cubature(log_p, cells, tolerance, max_points)
+    if found.error > tolerance * max(1.0, found.total):
+        raise RheonError(
+            f"integral: {max_points} evaluations leave an error of about {found.error:.0e}, more than the "
+            f"tolerance of {tolerance:.0e}: give narrower bounds, a larger tolerance or larger max_points."
+        )
+    return found.total
+
+
+@dataclass(frozen=True)
+class Cells:
+    """K boxes: lower and upper corners, (K, D) each."""
+
+    low: Tensor
+    high: Tensor
+
+    def halved(self) -> "Cells":
+        """Each cell cut in half along every axis: (K · 2^D) cells, those of one parent in a row."""
+        dims = self.low.shape[1]
+        corner = torch.cartesian_prod(*[torch.tensor([0.0, 0.5], dtype=self.low.dtype)] * dims).view(-1, dims)
+        width = (self.high - self.low)[:, None]
+        low = self.low[:, None] + corner * width
+        return Cells(low.flatten(0, 1), (low + 0.5 * width).flatten(0, 1))
+
+    def __getitem__(self, keep: Tensor) -> "Cells":
+        return Cells(self.low[keep], self.high[keep])
+
+
+@dataclass(frozen=True)
+class Masses:
+    """The integral over each of the first cells, and the sum of the differences that were left, per total."""
+
+    cells: Cells
+    mass: Tensor
+    error: float
+    points: int
+
+    @property
+    def total(self) -> float:
+        return float(self.mass.sum())
+
+
+def conditioned(flow: Flow, context: Tensor | None) -> LogDensity:
+    """log p(· | context) of a flow over flat x (B, D), with one context (M,) for all rows."""
+    context = None if context is None else context.to(flow.base.dtype).reshape(-1)
+
+    def log_p(x: Tensor) -> Tensor:
+        rows = None if context is None else context.expand(len(x), -1)
+        return flow.log_prob(x.view(-1, *flow.event_shape), rows)
+
+    return log_p
+
+
+def sampled_box(
+    flow: Flow, context: Tensor | None, generator: torch.Generator, n: int = 4096
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Corners (D,) of a box around all of a flow's mass, and n samples (n, D)."""
+    if prod(flow.event_shape) not in _NODES:
+        raise RheonError(f"integral takes densities of 1 or 2 dimensions, got {tuple(flow.event_shape)}.")
+    context = None if context is None else context.to(flow.base.dtype).reshape(-1)
+    samples, wide = (flow.sample(n, context, t, generator).flatten(1) for t in (1.0, 2.0))
+    both = torch.cat((samples, wide))
+    low, high = both.amin(0), both.amax(0)
+    if not bool(torch.isfinite(low + high).all()):
+        raise RheonError("the flow's samples are not all finite, so there is no box around them.")
+    # A box has some width even where all samples are one point.
+    pad = 0.05 * (high - low) + 1e-12 * (1 + low.abs() + high.abs())
+    return low - pad, high + pad, samples
+
+
+def first_cells(low: Tensor, high: Tensor, samples: Tensor | None, most: int = 8) -> Cells:
+    """The box cut in half, along its relatively longest axis, until no cell holds more than ``most`` samples.
+
+    Without samples: 512 equal cells in 1-D, 64×64 in 2-D.
+    """
+    if samples is None:
+        cells = Cells(low[None], high[None])
+        for _ in range({1: 9, 2: 6}[len(low)]):
+            cells = cells.halved()
+        return cells
+    unit = ((samples - low) / (high - low)).T.numpy()
+    lows, highs = [], []
+    # Corners in units of the box, and the samples inside.
+    stack = [(np.zeros(len(low)), np.ones(len(low)), np.arange(len(samples)))]
+    while stack:
+        a, b, inside = stack.pop()
+        if len(inside) <= most or (b - a).max() < 2**-40:
+            lows.append(a)
+            highs.append(b)
+            continue
+        axis = int((b - a).argmax())
+        middle = (a[axis] + b[axis]) / 2
+        left = unit[axis, inside] < middle
+        for corner, side, part in ((b, 0, inside[left]), (a, 1, inside[~left])):
+            corner = corner.copy()
+            corner[axis] = middle
+            stack.append((a, corner, part) if side == 0 else (corner, b, part))
+    unit_cells = (torch.from_numpy(np.stack(corners)) for corners in (lows, highs))
+    return Cells(*(low + corners * (high - low) for corners in unit_cells))
+
+
+def cubature(log_p: LogDensity, cells: Cells, tolerance: float, max_points: int) -> Masses:
+    """The mass of each cell, refined until the estimated errors add up to less than ``tolerance``."""
+    dims = cells.low.shape[1]
+    children, start = 2**dims, cells
+    mass = cells.low.new_zeros(len(cells.low))
+    owner = torch.arange(len(mass))
+    value = _rule(log_p, cells)
+    points, spent = len(value) * _NODES[dims] ** dims, 0.0
+    tolerance *= max(1.0, float(value.sum()))
+    while True:
+        cells = cells.halved()
+        halves = _rule(log_p, cells).view(-1, children)
+        points += halves.numel() * _NODES[dims] ** dims
+        better = halves.sum(1)
+        error = (better - value).abs().nan_to_num(0.0, torch.inf)  # inf - inf: a mass that is infinite
+        ranked, order = error.sort()
+        good = torch.zeros_like(error, dtype=torch.bool)
+        good[order] = ranked.cumsum(0) <= (tolerance - spent) / 2
+        enough = points + int((~good).sum()) * children * children * _NODES[dims] ** dims > max_points
+        if enough or bool(torch.isinf(better).any()):
+            good.fill_(True)
+        mass.index_add_(0, owner[good], better[good])
+        spent += float(error[good].sum())
+        if bool(good.all()):
+            return Masses(start, mass, spent, points)
+        rest = (~good).repeat_interleave(children)
+        cells, value = cells[rest], halves[~good].flatten()
+        owner = owner[~good].repeat_interleave(children)
+
+
+def _rule(log_p: LogDensity, cells: Cells) -> Tensor:
+    """∫ p over each cell by the tensor product of Gauss-Legendre nodes, (K,)."""
+    dims = cells.low.shape[1]
+    node, weight = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(_NODES[dims]))
+    nodes = torch.cartesian_prod(*[(node + 1) / 2] * dims).view(-1, dims)
+    weights = torch.cartesian_prod(*[weight / 2] * dims).view(-1, dims).prod(1)
+    parts = []
+    for low, width in zip(
+        cells.low.split(_CHUNK // len(nodes)),
+        (cells.high - cells.low).split(_CHUNK // len(nodes)),
+        strict=True,
+    ):
+        x = low[:, None] + nodes * width[:, None]
+        p = log_p(x.flatten(0, 1)).exp().nan_to_num(0.0, torch.inf)
+        parts.append((p.view(len(low), -1) @ weights) * width.prod(1))
+    return torch.cat(parts)
+
+
+def _checked(bounds: Sequence[tuple[float, float]]) -> tuple[Tensor, Tensor]:
+    box = torch.as_tensor(bounds, dtype=torch.float64)
+    if box.dim() != 2 or box.shape[1] != 2 or not bool((torch.isfinite(box).all(1) & (box[:, 0] < box[:, 1])).all()):
+        raise RheonError(f"bounds must be one finite (low, high), low < high, for each dimension, got {bounds}.")
+    return box[:, 0], box[:, 1]

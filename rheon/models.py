@@ -1,0 +1,78 @@
+"""The two calls that most people need: ``rheon.fit(data)`` and ``rheon.load(path)``."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rheon.errors import ModelError
+from rheon.images import ImageDensity
+from rheon.images.formats import FORMATS
+from rheon.images.reading import ImageSet
+from rheon.storage import read_model
+from rheon.tables import TableDensity
+from rheon.training import Settings
+
+KINDS: dict[str, type[ImageDensity] | type[TableDensity]] = {"image": ImageDensity, "table": TableDensity}
+
+
+def fit(
+    data: Any,
+    *,
+    architecture: Any = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    settings: Settings | None = None,
+) -> ImageDensity | TableDensity:
+    """Learns the density of ``data``: of images as :class:`ImageDensity`, of rows as :class:`TableDensity`.
+
+    Args:
+        data: images as an array (N, H, W), (N, H, W, C) or (N, C, H, W) of whole numbers, a list of
+        pictures, a
+            folder or file of them; or a table: an array (N, D), a data frame, a .csv, .parquet, .npz file.
+        architecture: a name or a function, as the class takes it; the class's own choice unless given.
+        minutes: how long to train (2 unless said); or
+        steps: how many steps.
+        seed: of everything that is random.
+        settings: all of :class:`~rheon.training.Settings` in place of the three.
+
+    >>> import numpy as np
+    >>> fit(np.random.default_rng(0).normal(size=(100, 3)), steps=2).log_prob(np.zeros((1, 3))).shape
+    (1,)
+    """
+    model = new(data, architecture)
+    return model.fit(data, minutes=minutes, steps=steps, seed=seed, settings=settings)
+
+
+def new(data: Any, architecture: Any = None) -> ImageDensity | TableDensity:
+    """An untrained model of the kind that suits ``data``."""
+    kind = ImageDensity if looks_like_images(data) else TableDensity
+    return kind() if architecture is None else kind(architecture)
+
+
+def looks_like_images(data: Any) -> bool:
+    """Whether data, by path or object, are images and not a table: pictures, or an array of 3 axes or more."""
+    if isinstance(data, str | os.PathLike):
+        path = Path(data)
+        if str(data) == "digits" or path.is_dir():
+            return True
+        read = FORMATS.get(path.suffix.lower())
+        if read is None or not path.is_file():
+            return False
+        return path.suffix.lower() not in (".npy", ".npz") or read(path).array.ndim >= 3
+    first = data[0] if isinstance(data, list | tuple) and data else data
+    if isinstance(data, ImageSet) or hasattr(first, "getexif"):  # Pillow images
+        return True
+    return len(getattr(data, "shape", np.shape(first) + (0,) * (first is not data))) >= 3
+
+
+def load(path: str | Path) -> ImageDensity | TableDensity:
+    """Reads a model directory that ``save`` wrote. Nothing in it is ever run; whatever is wrong is refused."""
+    config, tensors = read_model(path)
+    if config.get("kind") not in KINDS:
+        raise ModelError(f"{path}: a model of kind {config.get('kind')!r}; there are {', '.join(KINDS)}.")
+    model = KINDS[config["kind"]].from_files(config, tensors)
+    model.info = {name: config[name] for name in ("data", "training", "figures") if name in config}
+    return model

@@ -1,0 +1,95 @@
+"""Two-dimensional densities as pictures: log p(x) of the model, the true one beside it, and draws."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rheon.reports.text import plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+LogDensity = Callable[[Array], Array]
+Window = tuple[tuple[float, float], tuple[float, float]]
+
+_DEPTH = 8.0
+"""Nats below the peak at which the colour scale ends: 1/3000 of the highest density."""
+
+
+def density_picture(
+    log_prob: LogDensity,
+    window: Window,
+    *,
+    samples: Array,
+    data: Array,
+    true_log_prob: LogDensity | None = None,
+    names: Sequence[str] = ("x0", "x1"),
+    cells: int = 200,
+) -> "Figure":
+    """log p(x) over a window by colour, all panels on one scale; then draws of the model and real rows.
+
+    Args:
+        log_prob: of the model, from points (N, 2) to nats (N,).
+        window: ((left, right), (bottom, top)).
+        samples: drawn from the model, (N, 2).
+        data: real rows, (N, 2); of both as many are shown as the smaller has, at most 3,000.
+        true_log_prob: where the true density is known; its panel stands beside the model's.
+        names: of the two columns.
+        cells: of the grid, along each axis.
+    """
+    from matplotlib.figure import Figure
+
+    centres = [low + (np.arange(cells) + 0.5) * (high - low) / cells for low, high in window]
+    points = np.stack(np.meshgrid(*centres), axis=-1).reshape(-1, 2)
+    surfaces = {"learned log p(x)": log_prob(points)}
+    if true_log_prob is not None:
+        surfaces["true log p(x)"] = true_log_prob(points)
+    # The scale comes from the true density where there is one, so that a spike of the model does not set it.
+    finite = list(surfaces.values())[-1]
+    top = float(np.quantile(finite[np.isfinite(finite)], 0.999))
+    shown = min(len(samples), len(data), 3000)
+    clouds = {"drawn from the model": samples[:shown], "real": data[:shown]}
+
+    figure = Figure((4.1 * (len(surfaces) + len(clouds)) + 0.8, 4.4), layout="constrained")
+    axes = np.ravel(figure.subplots(1, len(surfaces) + len(clouds), sharex=True, sharey=True))
+    for axis, (title, values) in zip(axes, surfaces.items(), strict=False):
+        image = axis.imshow(
+            np.maximum(values, top - _DEPTH).reshape(cells, cells),
+            extent=(*window[0], *window[1]),
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=top - _DEPTH,
+            vmax=top,
+            interpolation="nearest",
+        )
+        _label(axis, title)
+    for axis, (title, cloud) in zip(axes[len(surfaces) :], clouds.items(), strict=True):
+        axis.plot(cloud[:, 0], cloud[:, 1], ".", ms=2.2, mew=0, alpha=0.6, color="#1f3a5f")
+        axis.set_facecolor("#fafafa")
+        _label(axis, f"{shown:,} rows {title}" if title != "real" else f"{shown:,} real rows")
+    axes[0].set_xlim(window[0])
+    axes[0].set_ylim(window[1])
+    for axis in axes:
+        axis.set_box_aspect(1)
+        axis.set_xlabel(plain(names[0], 40), parse_math=False)
+    axes[0].set_ylabel(plain(names[1], 40), parse_math=False)
+    bar = figure.colorbar(image, ax=list(axes[: len(surfaces)]), shrink=0.8, pad=0.02, extend="min")
+    bar.set_label("nats")
+    return figure
+
+
+def window_of(data: Array) -> Window:
+    """A window around nearly all rows (N, 2): outliers beyond the outer thousandths do not widen it."""
+    low, high = np.quantile(data, (0.001, 0.999), axis=0)
+    pad = 0.1 * (high - low) + 1e-9 * np.abs(data).max(0)
+    (left, bottom), (right, top) = (low - pad).tolist(), (high + pad).tolist()
+    return (left, right), (bottom, top)
+
+
+def _label(axis: "Axes", title: str) -> None:
+    axis.set_title(title, fontsize=11)

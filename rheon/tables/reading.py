@@ -1,0 +1,219 @@
+"""Tables from wherever they are to one form: named columns of float64, all of them finite.
+
+Columns that a continuous density cannot hold — text, dates, true and false, constants — are left out, and
+said.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from rheon.arrays import as_numpy
+from rheon.errors import DataError
+from rheon.tables.formats import read_file
+
+_EXACT = 2**53  # beyond it float64 skips whole numbers
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows ready for a density.
+
+    ``columns``: D names. ``values``: float64 (N, D), finite. ``dropped``: (column, reason) of those left out.
+    ``dtypes``: what each column was, as NumPy's name ("int64", "float32"), for writing rows back.
+    ``named``: whether the names came with the data; without, they are x0, x1, …
+    """
+
+    columns: tuple[str, ...]
+    values: NDArray[np.float64]
+    dropped: tuple[tuple[str, str], ...] = ()
+    dtypes: tuple[str, ...] = ()
+    named: bool = True
+    constants: dict[str, tuple[float, str]] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def require(self, columns: Sequence[str]) -> "Table":
+        """These columns in this order; a constant that was left out is found again.
+
+        Rows without names are taken by position if there are as many columns as asked for.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        columns = tuple(columns)
+        known = {*self.columns, *self.constants}
+        if not self.named and len(columns) == len(known) and not set(columns) <= known:
+            return self._by_position(columns)
+        return self._by_name(columns)
+
+    def _by_position(self, columns: tuple[str, ...]) -> "Table":
+        own = self._by_name(tuple(f"x{i}" for i in range(len(columns))))
+        return replace(own, columns=columns)
+
+    def _by_name(self, columns: tuple[str, ...]) -> "Table":
+        reasons = dict(self.dropped)
+        values = np.empty((len(self), len(columns)))
+        dtypes = []
+        for i, name in enumerate(columns):
+            if name in self.columns:
+                place = self.columns.index(name)
+                values[:, i] = self.values[:, place]
+                dtypes.append(self.dtypes[place])
+            elif name in self.constants:
+                values[:, i], dtype = self.constants[name]
+                dtypes.append(dtype)
+            elif name in reasons:
+                raise DataError(f"column {name!r} is needed and cannot be used: {reasons[name]}")
+            else:
+                raise DataError(f"column {name!r} is missing; {self._suggestion(name)}")
+        return Table(columns, values, self.dropped, tuple(dtypes), self.named)
+
+    def _suggestion(self, name: str) -> str:
+        known = [*self.columns, *self.constants]
+        close = get_close_matches(name, known, n=1)
+        return f"did you mean {close[0]!r}?" if close else f"the data have {', '.join(map(repr, known[:12]))}"
+
+
+def read_table(source: Any, columns: Sequence[str] | None = None) -> Table:
+    """Rows of numbers, from a path or an object.
+
+    Args:
+        source: the path of a .csv, .tsv (both may be gzipped), .parquet, .arrow, .feather, .npy or .npz
+            file; an array or a tensor (N, D) or (N,); a frame or a series of pandas, polars, pyarrow or
+            what else narwhals knows.
+        columns: None takes all numeric columns that vary, to fit. Names take exactly these in this order,
+            constant or not, to score; other columns are not looked at.
+
+    Raises:
+        DataError: nothing there, a damaged file, no row, no column to use, a missing or infinite value in a
+            numeric column (named with its first row, counted from 1), a column of ``columns`` that is not
+            there.
+
+    >>> table = read_table([[1.0, 7.0, 0.5], [2.0, 7.0, 0.25]])
+    >>> table.columns, table.dropped
+    (('x0', 'x2'), (('x1', 'constant (7)'),))
+    """
+    if isinstance(source, Table):
+        return source if columns is None else source.require(columns)
+    if isinstance(source, str | os.PathLike):
+        source = read_file(Path(source))
+    frame = nw.from_native(source, pass_through=True, allow_series=True)
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect()
+    if isinstance(frame, nw.Series):
+        frame = frame.to_frame()
+    if isinstance(frame, nw.DataFrame):
+        table = _collect(_of_frame(frame), len(frame), columns, named=True)
+    else:
+        array = _rows(as_numpy(source))
+        wanted = columns if columns is not None and _has_names(columns, array.shape[1]) else None
+        table = _collect(_of_array(array), len(array), wanted, named=False)
+    return table if columns is None else table.require(columns)
+
+
+def _collect(parts: "Iterator[_Part]", n: int, wanted: Sequence[str] | None, named: bool) -> Table:
+    names: list[str] = []
+    kept: list[tuple[str, NDArray[np.float64], str]] = []
+    dropped: list[tuple[str, str]] = []
+    constants: dict[str, tuple[float, str]] = {}
+    if n == 0:
+        raise DataError("the table has no rows; expected at least one")
+    for name, values, note in parts:
+        if name in names:
+            raise DataError(f"two columns are named {name!r}; give each its own name")
+        names.append(name)
+        if wanted is not None and name not in wanted:
+            continue
+        if values is None:
+            dropped.append((name, note))
+            continue
+        _check_finite(name, values)
+        if wanted is None and values.min() == values.max():
+            dropped.append((name, f"constant ({values[0]:.6g})"))
+            constants[name] = float(values[0]), note
+        else:
+            kept.append((name, values, note))
+    if wanted is None and not kept:
+        reasons = "; ".join(f"{name!r}: {reason}" for name, reason in dropped[:8])
+        raise DataError(f"no column holds numbers that vary ({reasons}); a density needs at least one")
+    values = np.stack([column for _, column, _ in kept], axis=1) if kept else np.empty((n, 0))
+    return Table(
+        tuple(name for name, _, _ in kept),
+        values,
+        tuple(dropped),
+        tuple(dtype for _, _, dtype in kept),
+        named,
+        constants,
+    )
+
+
+_Part = tuple[str, NDArray[np.float64] | None, str]
+"""A column: its name, its values or None if it holds no numbers, and its dtype or else the reason."""
+
+
+def _of_array(array: NDArray[Any]) -> Iterator[_Part]:
+    for i in range(array.shape[1]):
+        yield f"x{i}", array[:, i].astype(np.float64), array.dtype.name
+
+
+def _of_frame(frame: nw.DataFrame[Any]) -> Iterator[_Part]:
+    for i, series in enumerate(frame.iter_columns()):
+        name = str(series.name) or f"column {i + 1}"
+        dtype = series.dtype
+        if name.startswith("__index_level_"):
+            yield name, None, "an index that pandas stored"
+        elif series.null_count() == len(series):
+            yield name, None, "no values"
+        elif not dtype.is_numeric():
+            yield name, None, _kind(dtype)
+        elif dtype.is_integer() and max(abs(int(series.min())), abs(int(series.max()))) > _EXACT:
+            yield name, None, "whole numbers too large to tell apart as float64"
+        else:
+            yield name, series.cast(nw.Float64).to_numpy().astype(np.float64), _dtype_name(dtype)
+
+
+def _kind(dtype: Any) -> str:
+    if dtype.is_temporal():
+        return "dates or times"
+    if dtype == nw.Boolean:
+        return "true and false"
+    return "text" if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object) else f"values of type {dtype}"
+
+
+def _dtype_name(dtype: Any) -> str:
+    return str(dtype).lower() if dtype.is_integer() or dtype.is_float() else "float64"
+
+
+def _rows(array: NDArray[Any]) -> NDArray[Any]:
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise DataError(
+            f"the array has shape {array.shape}; a table is (rows, columns), or one column (rows,)"
+        )
+    return array
+
+
+def _has_names(columns: Sequence[str], width: int) -> bool:
+    """Whether ``columns`` are names that an unnamed array of this width answers to."""
+    return set(columns) <= {f"x{i}" for i in range(width)}
+
+
+def _check_finite(name: str, values: NDArray[np.float64]) -> None:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        first = int(bad.argmax())
+        what = "missing" if np.isnan(values[first]) else "infinite"
+        raise DataError(
+            f"column {name!r} has {int(bad.sum()):,} missing or infinite values, the first ({what}) in row "
+            f"{first + 1}; remove or fill these rows, or leave the column out"
+        )

@@ -1,0 +1,130 @@
+"""Maximum likelihood: argmax_θ Σ_i log p_θ(x_i), as a generator of records.
+
+The loop knows nothing of bars, files or plots: whoever iterates over it prints, logs or stops. What a run
+carries from one step to the next is the step number, the time spent, and the tensors of ``Weights``,
+``Descent`` and ``Watch``: the order of the data and all noise are functions of (seed, step).
+"""
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor, nn
+
+from rheon.errors import RheonError
+from rheon.training.budget import Budget
+from rheon.training.descent import Descent
+from rheon.training.order import Order
+from rheon.training.randomness import lent_global_rng, step_generator
+from rheon.training.record import Record
+from rheon.training.schedule import learning_rate
+from rheon.training.settings import Settings
+from rheon.training.source import Source
+from rheon.training.threads import choose_threads, lent_threads
+from rheon.training.watch import Watch
+from rheon.training.weights import Weights
+
+
+def train(
+    flow: nn.Module, source: Source, validation: Source | None, settings: Settings, dims: int
+) -> Generator[Record, None, None]:
+    """Trains a flow, and yields a :class:`Record` after each step.
+
+    However training ends (budget, early stop, ``close()``, an exception), the flow then is in evaluation mode
+    and holds the averaged weights that validated best, or the last averaged ones if none were validated.
+    Until then it is in training mode and holds the current weights, in memory that they share: they may be
+    read, but neither replaced nor moved.
+
+    At every yield the thread count and the global random state are the caller's. The same seed, budget in
+    steps and number of threads give the same bits.
+
+    Args:
+        flow: module with flow(x, context) = log p(x), shape (B,), in nats.
+        source: the rows to learn.
+        validation: the rows that choose the best weights, or None; more than some thousands only take time.
+        settings: budget, optimiser, seed, threads.
+        dims: D, the number of dimensions of one x: the gradient is clipped in units of sqrt(D).
+
+    Raises:
+        RheonError: a source is empty, nothing can be trained, or (at the first step) log p has a wrong shape.
+
+    >>> from rheon.training.source import Rows
+    >>> class Normal(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.mean = nn.Parameter(torch.zeros(2))
+    ...
+    ...     def forward(self, x, context=None):
+    ...         return torch.distributions.Normal(self.mean, 1.0).log_prob(x).sum(1)
+    >>> flow, rows = Normal(), Rows(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    >>> for record in train(flow, rows, None, Settings(steps=300, learning_rate=0.1), dims=2):
+    ...     pass
+    >>> [round(mean, 2) for mean in flow.mean.tolist()]
+    [2.0, 3.0]
+    """
+    if dims < 1:
+        raise RheonError(f"dims must be the number of dimensions of one x, at least 1, not {dims!r}")
+    if len(source) < 1:
+        raise RheonError("there is nothing to train on: the source has no rows")
+    if validation is not None and len(validation) < 1:
+        raise RheonError("the validation source has no rows: give some, or None")
+    if not any(p.requires_grad for p in flow.parameters()):
+        raise RheonError("the flow has no parameters to train")
+    return _steps(flow, source, validation, settings, dims)
+
+
+def _steps(
+    flow: nn.Module, source: Source, validation: Source | None, settings: Settings, dims: int
+) -> Generator[Record, None, None]:
+    budget = Budget(settings)
+    device = next(flow.parameters()).device
+    order = Order(len(source), settings.batch_size, settings.seed, device)
+
+    def batch(step: int) -> tuple[Tensor, Tensor | None]:
+        return source.batch(order.rows(step), step_generator(settings.seed, step, device))
+
+    flow.train()
+    with lent_global_rng(settings.seed, 0, device):
+        _initialise(flow, *batch(0))
+        threads = choose_threads(flow, batch, settings, dims)
+    weights = Weights(flow)
+    watch = Watch(flow, weights, validation, settings, budget)
+    descent = Descent(weights, settings, dims)
+    steps, over = 0, False
+    try:
+        budget.begin_steps()
+        while not over:
+            progress = budget.progress(steps)
+            rate = learning_rate(progress, settings.learning_rate, settings.warmup)
+            with lent_threads(threads), lent_global_rng(settings.seed, steps, device):
+                loss, norm = descent.descend(flow, *batch(steps), rate)
+                watch.average.update()
+                steps += 1
+                over = budget.over(steps)
+                value, best = watch.validate(progress) if over or watch.due(progress) else (None, False)
+                over = over or watch.hopeless(progress)
+            yield Record(
+                step=steps,
+                seconds=budget.seconds,
+                remaining=budget.remaining(steps),
+                rows_per_second=order.batch_size / budget.pace(steps),
+                learning_rate=rate,
+                validation=value,
+                best=best,
+                threads=threads,
+                _loss=loss,
+                _gradient_norm=norm,
+                _skipped=descent.skipped,
+            )
+    finally:
+        weights.release(watch.best)
+        flow.eval()
+
+
+@torch.no_grad()
+def _initialise(flow: nn.Module, x: Tensor, context: Tensor | None) -> None:
+    """Lets layers that take their first values from data (ActNorm) do so before the weights are copied."""
+    log_p = flow(x, context)
+    if log_p.shape != x.shape[:1]:
+        raise RheonError(
+            f"flow(x) must be log p for each row of x, shape {tuple(x.shape[:1])}, not {tuple(log_p.shape)}"
+        )

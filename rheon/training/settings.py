@@ -1,0 +1,124 @@
+"""Everything about a training run that a person may choose, in one small frozen dataclass.
+
+Shares (``warmup``, ``validate_every``, ``patience``) are shares of the budget, so that the same settings make
+sense for ten seconds and for ten hours.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+from rheon.errors import RheonError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to train. The defaults suit small networks on a CPU.
+
+    Args:
+        steps: budget in optimiser steps (reproducible: same seed and number of threads, same bits), or
+        minutes: budget in minutes of wall time; 2 if neither is given.
+        batch_size: rows per step (all rows, where there are fewer).
+        learning_rate: its peak, after warm-up.
+        warmup: share of the budget in which the rate rises from zero.
+        weight_decay: of AdamW, decoupled.
+        betas: of AdamW.
+        clip_norm: largest norm of the gradient, divided by sqrt(D): what D dimensions add to a gradient makes
+            its norm grow like sqrt(D). None: no clipping.
+        ema_decay: of the averaged weights, which are the ones that are validated and kept; 0: no averaging.
+        validate_every: share of the budget between validations.
+        patience: share of the budget without a better validation after which training stops; None: never.
+        seed: of everything that is random.
+        threads: number of CPU threads, or "auto": measured before the first step.
+
+    Raises:
+        RheonError: a value is out of range.
+
+    >>> Settings(steps=1000, learning_rate=1e-3).warmup
+    0.05
+    >>> Settings().minutes
+    2.0
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch_size: int = 256
+    learning_rate: float = 3e-3
+    warmup: float = 0.05
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float | None = 3.0
+    ema_decay: float = 0.999
+    validate_every: float = 0.02
+    patience: float | None = 0.3
+    seed: int = 0
+    threads: int | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.minutes is not None:
+            raise RheonError(
+                f"settings take steps or minutes, not both (steps={self.steps!r}, minutes={self.minutes!r}): "
+                "set one of them to None"
+            )
+        if self.steps is None and self.minutes is None:
+            object.__setattr__(self, "minutes", 2.0)
+        if isinstance(self.betas, list):  # as TOML and JSON bring it
+            object.__setattr__(self, "betas", tuple(self.betas))
+        for name, (holds, wanted) in _RULES.items():
+            value = getattr(self, name)
+            if not holds(value):
+                raise RheonError(f"settings: {name} must be {wanted}, not {value!r}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Settings from a mapping (a TOML table, a model's record); a key that does not exist is refused.
+
+        >>> Settings.from_dict({"steps": 10, "bach_size": 64})
+        Traceback (most recent call last):
+        rheon.errors.RheonError: settings have no 'bach_size': did you mean 'batch_size'?
+        """
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+                raise RheonError(f"settings have no {key!r}: {hint}")
+        return cls(**values)
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _real(value: object, holds: Callable[[float], bool]) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and holds(value)
+    )
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "steps": (lambda v: v is None or _whole(v, 1), "a whole number, at least 1"),
+    "minutes": (lambda v: v is None or _real(v, lambda x: x > 0), "a number above 0"),
+    "batch_size": (lambda v: _whole(v, 1), "a whole number, at least 1"),
+    "learning_rate": (lambda v: _real(v, lambda x: x > 0), "a number above 0"),
+    "warmup": (lambda v: _real(v, lambda x: 0 <= x < 1), "a share of the budget, from 0 to below 1"),
+    "weight_decay": (lambda v: _real(v, lambda x: x >= 0), "a number, 0 or above"),
+    "betas": (
+        lambda v: isinstance(v, tuple) and len(v) == 2 and all(_real(b, lambda x: 0 <= x < 1) for b in v),
+        "two numbers from 0 to below 1",
+    ),
+    "clip": (lambda v: v is None or _real(v, lambda x: x > 0), "a number above 0, or None"),
+    "ema_decay": (lambda v: _real(v, lambda x: 0 <= x < 1), "a number from 0 to below 1"),
+    "validate_every": (lambda v: _real(v, lambda x: 0 < x <= 1), "a share of the budget, above 0, at most 1"),
+    "patience": (
+        lambda v: v is None or _real(v, lambda x: 0 < x <= 1),
+        "a share of the budget, above 0, at most 1, or None",
+    ),
+    "seed": (lambda v: _whole(v, 0), "a whole number, 0 or above"),
+    "threads": (lambda v: v == "auto" or _whole(v, 1), 'a whole number, at least 1, or "auto"'),
+}

@@ -1,0 +1,64 @@
+"""Where batches come from."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rheon.errors import RheonError
+
+
+class Source(Protocol):
+    """N rows that can be fetched by index, as the flow wants them.
+
+    ``batch`` is pure: the same rows and the same generator state give the same bits. The row indices and the
+    generator are on the flow's device, and x and context must be; data that fit are best kept there. Anything
+    random about a batch (dequantisation, jitter, flips) is drawn from the generator.
+    """
+
+    def __len__(self) -> int:
+        """N."""
+
+    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """The rows with these indices (B,): x of shape (B, …), and context (B, M) or None."""
+
+
+class Rows:
+    """Plain tensors as a source.
+
+    Args:
+        x: N rows, shape (N, …).
+        context: (N, M), where the density is conditional.
+        noise: standard deviation of Gaussian noise that each batch adds to x, in units of x; 0: none.
+
+    Raises:
+        RheonError: x and context differ in length, or x has no floating type.
+
+    >>> x, context = Rows(torch.zeros(10, 3)).batch(torch.tensor([1, 4]), torch.Generator())
+    >>> x.shape, context
+    (torch.Size([2, 3]), None)
+    """
+
+    def __init__(self, x: Tensor, context: Tensor | None = None, noise: float = 0.0) -> None:
+        if not x.is_floating_point():
+            raise RheonError(f"x must have a floating type, not {x.dtype}: a density needs real numbers")
+        if context is not None and len(context) != len(x):
+            raise RheonError(
+                f"context must have one row for each of the {len(x)} rows of x, not {len(context)}"
+            )
+        if not noise >= 0:
+            raise RheonError(f"noise must be a standard deviation, 0 or above, not {noise!r}")
+        self._x = x
+        self._context = context
+        self._noise = noise
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Copies of the rows, with the noise of this draw."""
+        x = self._x.index_select(0, rows)
+        if self._noise:
+            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+            x.add_(noise, alpha=self._noise)
+        return x, None if self._context is None else self._context.index_select(0, rows)

@@ -1,0 +1,91 @@
+"""Validation while training runs: how good the averaged weights are, which were best, and when to stop."""
+
+import copy
+import math
+import time
+
+import torch
+from torch import Tensor, nn
+
+from rheon.training.budget import Budget
+from rheon.training.ema import Average
+from rheon.training.randomness import Stream, generator_for
+from rheon.training.settings import Settings
+from rheon.training.source import Source
+from rheon.training.weights import Weights
+
+_LARGEST_SHARE = 0.1
+# Of a step's time the forward pass is about a third, and validating a batch is a forward pass.
+_STEPS_PER_BATCH = 1 / 3
+
+
+class Watch:
+    """Validates the averaged weights now and then, keeps the best, and sees when nothing gets better.
+
+    Validations are ``settings.validate_every`` of the budget apart, or further where they would take more
+    than a tenth of it. Without validation rows none is ever due, and the best weights are the averaged ones.
+    """
+
+    def __init__(
+        self, flow: nn.Module, weights: Weights, validation: Source | None, settings: Settings, budget: Budget
+    ) -> None:
+        self.average = Average(weights.moving, settings.ema_decay)
+        self.best_value = math.inf
+        self._best: list[Tensor] | None = None
+        self._best_progress = 0.0
+        self._due = settings.validate_every
+        self._weights = weights
+        self._validation = validation
+        self._settings = settings
+        self._budget = budget
+        self._averaged_flow = None if validation is None else copy.deepcopy(flow).eval()
+
+    @property
+    def best(self) -> list[Tensor]:
+        """The best weights so far: validated if there was a validation, else the averaged ones."""
+        return self.average.values if self._best is None else self._best
+
+    def due(self, progress: float) -> bool:
+        """Whether it is time to validate."""
+        return progress >= self._due
+
+    def validate(self, progress: float) -> tuple[float | None, bool]:
+        """Returns the mean of -log p under the averaged weights, and whether it is the best so far."""
+        if self._validation is None or self._averaged_flow is None:
+            return None, False
+        start = time.perf_counter()
+        self._weights.copy_into(self._averaged_flow, self.average.values)
+        # No activations are kept for a backward pass, so several batches fit where one did in training.
+        value = mean_nats(
+            self._averaged_flow, self._validation, 4 * self._settings.batch_size, self._settings.seed
+        )
+        if best := value < self.best_value:
+            self.best_value, self._best_progress = value, progress
+            self._best = [tensor.clone() for tensor in self.average.values]
+        steps = _STEPS_PER_BATCH * len(self._validation) / self._settings.batch_size
+        cost = self._budget.spend(steps, time.perf_counter() - start)
+        self._due = progress + max(self._settings.validate_every, cost / _LARGEST_SHARE)
+        return value, best
+
+    def hopeless(self, progress: float) -> bool:
+        """Whether the best validation is longer ago than the settings' patience."""
+        patience = self._settings.patience
+        if self._validation is None or patience is None:
+            return False
+        return progress - self._best_progress > patience
+
+
+@torch.no_grad()
+def mean_nats(flow: nn.Module, source: Source, chunk: int, seed: int) -> float:
+    """Mean of -log p over all rows of a source, in nats per row, summed in float64.
+
+    Rows go through in fixed chunks, and the noise of a chunk depends on the seed and its place alone, so two
+    calls differ by the weights and nothing else.
+    """
+    device = next(flow.parameters()).device
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    for place, start in enumerate(range(0, len(source), chunk)):
+        rows = torch.arange(start, min(start + chunk, len(source)), device=device)
+        x, context = source.batch(rows, generator_for(seed, Stream.VALIDATION, place, device))
+        total -= flow(x, context).sum(dtype=torch.float64)
+    return float(total) / len(source)
