@@ -7,6 +7,7 @@ memory of this machine, before an array is made. Pickled objects are never read.
 import lzma
 import os
 import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -23,7 +24,10 @@ from rheon.errors import DataError
 MAX_BYTES = 1 << 34
 """No single array or file of data larger than this is read: 16 GiB."""
 
-_DAMAGED = (ValueError, SyntaxError, RecursionError, MemoryError, EOFError, OSError, RuntimeError)
+_DAMAGED = (
+    *(ValueError, SyntaxError, RecursionError, MemoryError, EOFError, OSError, RuntimeError),
+    tokenize.TokenError,  # from NumPy's second try at a header
+)
 _DAMAGED_ZIP = (*_DAMAGED, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 
 

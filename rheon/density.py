@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +32,7 @@ class Density(ABC):
         """Facts for the model directory: about the data, the training, the figures."""
 
     @abstractmethod
-    def training(self, data: Any, settings: Settings) -> Iterator[Record]:
+    def training(self, data: Any, settings: Settings) -> Generator[Record, None, None]:
         """The training of ``fit`` as a generator of records, for whoever wants to watch or to stop it."""
 
     def fit(

@@ -53,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
         flush(path.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise RheonError(f"could not write {path}: {reason}; what stood there before is unchanged") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -58,7 +58,7 @@ class Flow(nn.Module):
         z_shape = self.latent_shapes[0] if len(self.latent_shapes) == 1 else (prod(self.event_shape),)
         if tuple(z_shape) != tuple(base.event_shape):
             raise RheonError(
-                f"base has events of shape {tuple(base.event_shape)}, but the bijection gives latents of shape "
+                f"base has events of shape {tuple(base.event_shape)}, the bijection gives latents of shape "
                 f"{tuple(z_shape)} for x of shape {tuple(self.event_shape)}."
             )
 

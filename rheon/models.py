@@ -53,7 +53,7 @@ def new(data: Any, architecture: Any = None) -> ImageDensity | TableDensity:
 
 
 def looks_like_images(data: Any) -> bool:
-    """Whether data, by path or object, are images and not a table: pictures, or an array of 3 axes or more."""
+    """Whether data, by path or object, are images and not a table: pictures, or arrays of 3 axes or more."""
     if isinstance(data, str | os.PathLike):
         path = Path(data)
         if str(data) == "digits" or path.is_dir():
@@ -69,7 +69,7 @@ def looks_like_images(data: Any) -> bool:
 
 
 def load(path: str | Path) -> ImageDensity | TableDensity:
-    """Reads a model directory that ``save`` wrote. Nothing in it is ever run; whatever is wrong is refused."""
+    """Reads a model directory that ``save`` wrote. Nothing in it is run; whatever is wrong is refused."""
     config, tensors = read_model(path)
     if config.get("kind") not in KINDS:
         raise ModelError(f"{path}: a model of kind {config.get('kind')!r}; there are {', '.join(KINDS)}.")

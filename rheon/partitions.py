@@ -62,7 +62,8 @@ class Halves(Partition):
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         half = x.shape[1] // 2
-        return x[:, :half], x[:, half:]
+        x_a, x_b = x.split_with_sizes((half, x.shape[1] - half), 1)
+        return x_a, x_b
 
     def merge(self, x_a: Tensor, x_b: Tensor) -> Tensor:
         return torch.cat((x_a, x_b), 1)
@@ -125,7 +126,8 @@ class Channels(Partition):
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         half = x.shape[1] // 2
-        return x[:, :half], x[:, half:]
+        x_a, x_b = _channels_last(x).split_with_sizes((half, x.shape[1] - half), 1)
+        return x_a, x_b
 
     def merge(self, x_a: Tensor, x_b: Tensor) -> Tensor:
         return torch.cat((x_a, x_b), 1)
@@ -153,15 +155,17 @@ class Checkerboard(Partition):
     """
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = _channels_last(x)
         even = torch.cat((x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]), 1)
         odd = torch.cat((x[:, :, ::2, 1::2], x[:, :, 1::2, ::2]), 1)
         return even, odd
 
     def merge(self, x_a: Tensor, x_b: Tensor) -> Tensor:
-        (p00, p11), (p01, p10) = x_a.chunk(2, 1), x_b.chunk(2, 1)
-        top = torch.stack((p00, p01), 4).flatten(3)
-        bottom = torch.stack((p10, p11), 4).flatten(3)
-        return torch.stack((top, bottom), 3).flatten(2, 3)
+        (p00, p11), (p01, p10) = x_a.movedim(1, 3).chunk(2, 3), x_b.movedim(1, 3).chunk(2, 3)
+        blocks = torch.stack(
+            (torch.stack((p00, p01), 3), torch.stack((p10, p11), 3)), 2
+        )  # B, H/2, 2, W/2, 2, C
+        return blocks.flatten(3, 4).flatten(1, 2).movedim(3, 1)
 
     def shapes(self, event_shape: torch.Size | tuple[int, ...]) -> tuple[torch.Size, torch.Size]:
         channels, height, width = _even(self, event_shape, rows=True, columns=True)
@@ -184,6 +188,7 @@ class Stripes(Partition):
         self.dim = 2 if axis == "rows" else 3
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = _channels_last(x)
         if self.axis == "rows":
             return x[:, :, ::2], x[:, :, 1::2]
         return x[:, :, :, ::2], x[:, :, :, 1::2]
@@ -207,6 +212,11 @@ def fixed_permutation(n: int, seed: int) -> np.ndarray:
     ``RandomState`` is NumPy's frozen stream; a model directory keeps the seed and not the indices.
     """
     return np.random.RandomState(seed).permutation(n)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """The same image in the memory order in which convolutions are fastest; free from the second layer on."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _ranked(partition: Partition, shape: torch.Size | tuple[int, ...], form: str) -> tuple[int, ...]:

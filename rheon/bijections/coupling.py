@@ -67,4 +67,4 @@ class Coupling(Bijection):
                 f"shape {(len(x_b), expected, *x_b.shape[2:])}, got {tuple(psi.shape)}."
             )
         # In the flow's own precision, whatever the network computes in.
-        return psi.to(x_b.dtype).unflatten(1, (self.elementwise.num_params, x_b.shape[1]))
+        return psi.to(x_b.dtype).view(len(x_b), self.elementwise.num_params, *x_b.shape[1:])

@@ -1,10 +1,12 @@
 """ψ_θ(x_A, context) for vectors: plain and residual multi-layer perceptrons."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from rheon.conditioners.product import product
 from rheon.errors import RheonError
 
 
@@ -25,16 +27,15 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.context_features = context_features
-        layers: list[nn.Module] = []
-        width = in_features + context_features
-        for size in hidden:
-            layers += [linear(width, size), nn.ReLU(inplace=True)]
-            width = size
-        self.layers = nn.Sequential(*layers, zero_linear(width, out_features))
+        widths = (in_features + context_features, *hidden)
+        self.layers = nn.ModuleList(linear(*sizes) for sizes in pairwise(widths))
+        self.head = zero_linear(widths[-1], out_features)
 
     def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
-        psi: Tensor = self.layers(with_context(x_a, context, self.context_features))
-        return psi
+        h = with_context(x_a, context, self.context_features)
+        for layer in self.layers:
+            h = product(h, layer).relu_()
+        return product(h, self.head)
 
 
 class ResidualMLP(nn.Module):
@@ -52,20 +53,17 @@ class ResidualMLP(nn.Module):
         super().__init__()
         self.context_features = context_features
         self.stem = linear(in_features + context_features, width)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.ReLU(), linear(width + context_features, width), nn.ReLU(), zero_linear(width, width)
-            )
-            for _ in range(blocks)
-        )
-        self.head = nn.Sequential(nn.ReLU(), zero_linear(width, out_features))
+        self.inner = nn.ModuleList(linear(width + context_features, width) for _ in range(blocks))
+        self.outer = nn.ModuleList(zero_linear(width, width) for _ in range(blocks))
+        self.head = zero_linear(width, out_features)
 
     def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
-        h: Tensor = self.stem(with_context(x_a, context, self.context_features))
-        for block in self.blocks:
-            h = h + block(with_context(h, context, self.context_features))
-        psi: Tensor = self.head(h)
-        return psi
+        h = product(with_context(x_a, context, self.context_features), self.stem)
+        for inner, outer in zip(self.inner, self.outer, strict=True):
+            # relu, not relu_: h itself goes on beside the block
+            r = product(with_context(h.relu(), context, self.context_features), inner).relu_()
+            h = h + product(r, outer)
+        return product(h.relu(), self.head)
 
 
 def linear(in_features: int, out_features: int) -> nn.Linear:

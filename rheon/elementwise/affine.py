@@ -1,5 +1,6 @@
 """RealNVP: f̂(x | s, t) = exp(s) x + t, log dy/dx = s."""
 
+import torch
 from torch import Tensor
 
 from rheon.elementwise.base import Elementwise
@@ -7,7 +8,7 @@ from rheon.errors import RheonError
 
 
 class Affine(Elementwise):
-    """y = exp(s) x + t with s = b tanh(ψ₂ / b), ψ = (t, ψ₂).
+    """y = exp(s) x + t with s = b tanh(ψ₂), ψ = (t, ψ₂).
 
     The log-scale is smoothly bounded, |s| < b, so one layer stretches by at most e^b; scales beyond that
     are learned per feature, without a bound, by an ActNorm or a scaling layer in the stack.
@@ -21,22 +22,23 @@ class Affine(Elementwise):
 
     num_params = 2
 
-    def __init__(self, bound: float = 3.0) -> None:
+    def __init__(self, bound: float = 2.0) -> None:
         super().__init__()
         if not 0 < bound < float("inf"):
             raise RheonError(f"Affine: bound must be positive and finite, got {bound}.")
         self.bound = bound
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        t, s = params[:, 0], self._log_scale(params)
-        return x * s.exp() + t, s
+        t, s = self._shift_and_log_scale(params)
+        return torch.addcmul(t, x, s.exp()), s
 
     def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        t, minus_s = params[:, 0], -self._log_scale(params)
-        return (y - t) * minus_s.exp(), minus_s
+        t, s = self._shift_and_log_scale(params)
+        return (y - t) * (-s).exp(), -s
 
-    def _log_scale(self, params: Tensor) -> Tensor:
-        return (params[:, 1] / self.bound).tanh() * self.bound
+    def _shift_and_log_scale(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        t, raw = params.unbind(1)
+        return t, raw.tanh() * self.bound
 
     def extra_repr(self) -> str:
         return f"bound={self.bound}"

@@ -25,10 +25,9 @@ class Check:
 
     def __str__(self) -> str:
         mark = {True: "ok", False: "FAIL", None: "-"}[self.passed]
-        figures = "" if math.isnan(self.figure) else f"{self.figure:.1e} ≤ {self.limit:.0e}"
-        if self.passed is False:
-            figures = figures.replace("≤", ">")
-        return f"{mark:<5}{self.name:<30}{figures:<20}{self.detail}"
+        sign = ">" if self.passed is False else "≤"
+        figures = "" if math.isnan(self.figure) else f"{self.figure:.2g} {sign} {self.limit:.2g}"
+        return f"{mark:<5}{self.name:<34}{figures:<20}{self.detail}"
 
 
 def measured(name: str, figure: float, limit: float, detail: str) -> Check:
@@ -48,8 +47,8 @@ class Report:
     >>> report = Report((measured("round trip", 1e-15, 1e-10, "8 rows"), skipped("integral", "D=64")))
     >>> print(report)
     1 passed, 0 failed, 1 left out
-    ok   round trip                    1.0e-15 ≤ 1e-10     8 rows
-    -    integral                                          D=64
+    ok   round trip                        1e-15 ≤ 1e-10       8 rows
+    -    integral                                              D=64
     >>> report.passed
     True
     """

@@ -1,7 +1,8 @@
 """ImageDensity: integer images in, log-probabilities, bits per dimension and new images out."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from typing import Any, Self
 
 import numpy as np
@@ -55,7 +56,7 @@ class ImageDensity(Density):
     tile = 64
 
     def __init__(
-        self, architecture: str | Architecture = "realnvp", levels: int | None = None, alpha: float = 0.05
+        self, architecture: str | Architecture = "realnvp", levels: int | None = None, alpha: float = 0.01
     ) -> None:
         super().__init__()
         self.architecture = named(architecture) if isinstance(architecture, str) else architecture
@@ -67,7 +68,7 @@ class ImageDensity(Density):
         defaults = {"batch_size": 64, "learning_rate": 3e-3, "ema_decay": 0.99}
         return Settings(**{**defaults, **changes})
 
-    def training(self, data: Any, settings: Settings) -> Iterator[Record]:
+    def training(self, data: Any, settings: Settings) -> Generator[Record, None, None]:
         images = read_images(data, levels=self.levels)
         n = len(images.images)
         if n < 8:
@@ -85,9 +86,10 @@ class ImageDensity(Density):
         }
         source, validation = (Dequantised(torch.from_numpy(images.images[part])) for part in (rows, held_out))
         self.history = []
-        for record in train(self.flow, source, validation, settings, dims=math.prod(self.shape)):
-            self.history.append(record)
-            yield record
+        with closing(train(self.flow, source, validation, settings)) as records:
+            for record in records:
+                self.history.append(record)
+                yield record
 
     def log_prob(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
         """A lower bound (in expectation) on log P(k) of each image, (N,) float64, in nats."""

@@ -128,10 +128,10 @@ def _opened(source: Path | Image.Image, name: str) -> Iterator[Image.Image]:
 def _head(image: Image.Image, name: str) -> tuple[tuple[int, int], str]:
     """Size (W, H) as a viewer would show it, and the plain mode: 1 (black and white), L (grey) or RGB."""
     if getattr(image, "n_frames", 1) > 1:
-        raise DataError(f"{image.filename or 'a picture'} is an animation; expected single pictures")  # type: ignore[attr-defined]
+        raise DataError(f"{name} is an animation; expected single pictures")
     if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"):
         raise DataError(
-            f"a picture has mode {image.mode}, not 8 bits a channel; convert it to 8-bit grey or colour"
+            f"{name} has mode {image.mode}, not 8 bits a channel; convert it to 8-bit grey or colour"
         )
     turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     size = image.size[::-1] if turned else image.size

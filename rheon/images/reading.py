@@ -61,6 +61,8 @@ def read_images(source: Any, levels: int | None = None, layout: str | None = Non
     '1,797 grey images of 8×8 pixels with 17 levels (told from the largest value, 16), from digits, axes NHW'
     """
     if isinstance(source, ImageSet):
+        if levels in (None, source.levels):
+            return source
         source, layout = source.images, "NCHW"
     if layout is not None and layout not in LAYOUTS:
         raise RheonError(f"layout={layout!r} is unknown; expected one of {', '.join(LAYOUTS)}")
@@ -81,10 +83,12 @@ def read_images(source: Any, levels: int | None = None, layout: str | None = Non
             f"{found.origin} has values up to {largest}; with {levels} levels they end at {levels - 1}"
         )
     n, channels, height, width = images.shape
+    # a model keeps this sentence, and is no place for the paths of whoever trained it
+    label = Path(source).name or found.origin if isinstance(source, str | os.PathLike) else found.origin
     kind = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
     description = (
         f"{n:,} {kind} image{'s' * (n > 1)} of {height}×{width} pixels with {levels} levels{told}, "
-        f"from {found.origin}, axes {layout}"
+        f"from {label}, axes {layout}"
     )
     return ImageSet(images, int(levels), layout, found.names, description)
 

@@ -1,6 +1,6 @@
 """The training curve: how likely the training and the validation rows became, beside baselines."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import log, prod
 from typing import TYPE_CHECKING, Any, Self
@@ -12,10 +12,12 @@ from rheon.reports.text import plain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_BLUE, _RED, _GREY = "#5b7da8", "#d1495b", "#444444"
+
 
 @dataclass(frozen=True)
 class Unit:
-    """The figure that stands for a mean of -log p, in nats per row: ``scale * nats + shift``, named ``name``."""
+    """What a mean of -log p, in nats per row, is shown as: ``scale * nats + shift``, in the unit ``name``."""
 
     name: str
     scale: float = 1.0
@@ -57,39 +59,38 @@ def training_curve(
     steps = np.array([record["step"] for record in records])
     loss = np.array([unit(record["loss"]) for record in records])
     validated = [record for record in records if record["validation"] is not None]
-    figure = Figure((8, 4.5), layout="constrained")
+    figure = Figure((9, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(steps, loss, color="#c9d3e0", lw=0.8, label="training batches")
-    window = max(1, len(loss) // 50)
+    window = len(loss) // 25
+    pale = window > 1
     axes.plot(
-        *(_running(values, window) for values in (steps, loss)),
-        color="#5b7da8",
-        lw=1.6,
-        label="training, smoothed",
+        steps, loss, color="#c9d3e0" if pale else _BLUE, lw=0.8 if pale else 1.6, label="training batches"
     )
+    if pale:
+        smooth_steps, smooth = (_running(values, window) for values in (steps, loss))
+        axes.plot(smooth_steps, smooth, color=_BLUE, lw=1.6, label="training, smoothed")
     if validated:
         at = np.array([record["step"] for record in validated])
         value = np.array([unit(record["validation"]) for record in validated])
         best = int(value.argmin() if unit.lower_is_better else value.argmax())
-        axes.plot(at, value, color="#d1495b", lw=2, label="validation, averaged weights")
-        axes.plot(
-            at[best], value[best], "o", color="#d1495b", label=f"best: {value[best]:.3f} at step {at[best]:,}"
-        )
+        axes.plot(at, value, color=_RED, lw=2, label="validation")
+        axes.plot(at[best], value[best], "o", color=_RED, label=f"best, {value[best]:.3f}")
         loss = np.concatenate((loss, value))
-    for name, level in (baselines or {}).items():
-        axes.axhline(level, color="#444", lw=1, ls=(0, (5, 3)))
+    low, high = _limits(loss, unit, list((baselines or {}).values()))
+    axes.set_ylim(low, high)
+    for name, level, place in _labels(baselines or {}, low, high):
+        axes.axhline(level, color=_GREY, lw=1, ls=(0, (5, 3)))
         axes.annotate(
             f"{plain(name, 40)}: {level:.3f}",
-            (0.995, level),
+            (1, level),
+            xytext=(1.01, place),
             xycoords=("axes fraction", "data"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="right",
+            textcoords="axes fraction",
+            va="center",
             fontsize=9,
-            color="#444",
+            color=_GREY,
             parse_math=False,
         )
-    axes.set_ylim(*_limits(loss, unit, list((baselines or {}).values())))
     axes.set_xlabel("step")
     better = "lower" if unit.lower_is_better else "higher"
     what = "bits per dimension" if unit.name == "bits/dim" else "mean log p(x), nats per row"
@@ -98,8 +99,18 @@ def training_curve(
     axes.grid(color="#eee")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="upper right" if unit.lower_is_better else "lower right")
+    axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
     return figure
+
+
+def _labels(levels: Mapping[str, float], low: float, high: float) -> Iterator[tuple[str, float, float]]:
+    """(name, level, height of its label as a share of the axis), from below; labels keep apart."""
+    least = -1.0
+    for name, level in sorted(levels.items(), key=lambda item: item[1]):
+        if low <= level <= high:
+            place = max((level - low) / (high - low), least)
+            least = place + 0.05
+            yield name, level, place
 
 
 def _running(values: np.ndarray, window: int) -> np.ndarray:
@@ -108,7 +119,7 @@ def _running(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _limits(shown: np.ndarray, unit: Unit, levels: list[float]) -> tuple[float, float]:
-    """All that is good, and of the steep beginning only a part: the differences at the end are what matters."""
+    """All that is good, and of the steep beginning only a part: what matters are the differences at the end."""
     shown = shown[np.isfinite(shown)]
     if not len(shown):
         return 0.0, 1.0

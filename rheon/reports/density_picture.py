@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from rheon.reports.text import plain
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
@@ -45,17 +44,20 @@ def density_picture(
 
     centres = [low + (np.arange(cells) + 0.5) * (high - low) / cells for low, high in window]
     points = np.stack(np.meshgrid(*centres), axis=-1).reshape(-1, 2)
-    surfaces = {"learned log p(x)": log_prob(points)}
+    surfaces = {"learned density": log_prob(points)}
     if true_log_prob is not None:
-        surfaces["true log p(x)"] = true_log_prob(points)
+        surfaces["true density"] = true_log_prob(points)
     # The scale comes from the true density where there is one, so that a spike of the model does not set it.
     finite = list(surfaces.values())[-1]
     top = float(np.quantile(finite[np.isfinite(finite)], 0.999))
     shown = min(len(samples), len(data), 3000)
-    clouds = {"drawn from the model": samples[:shown], "real": data[:shown]}
+    clouds = {f"{shown:,} rows drawn from it": samples[:shown], f"{shown:,} real rows": data[:shown]}
 
-    figure = Figure((4.1 * (len(surfaces) + len(clouds)) + 0.8, 4.4), layout="constrained")
-    axes = np.ravel(figure.subplots(1, len(surfaces) + len(clouds), sharex=True, sharey=True))
+    size = 2.2 + 4 / (1 + shown / 300)  # the fewer points there are, the larger they are
+    panels = len(surfaces) + len(clouds)
+    shape = (1, 3) if panels == 3 else (2, 2)
+    figure = Figure((4 * shape[1] + 1, 4 * shape[0] + 0.3), layout="compressed")
+    axes = np.ravel(figure.subplots(*shape, sharex=True, sharey=True))
     for axis, (title, values) in zip(axes, surfaces.items(), strict=False):
         image = axis.imshow(
             np.maximum(values, top - _DEPTH).reshape(cells, cells),
@@ -67,19 +69,23 @@ def density_picture(
             vmax=top,
             interpolation="nearest",
         )
-        _label(axis, title)
+        axis.set_title(title, fontsize=11)
     for axis, (title, cloud) in zip(axes[len(surfaces) :], clouds.items(), strict=True):
-        axis.plot(cloud[:, 0], cloud[:, 1], ".", ms=2.2, mew=0, alpha=0.6, color="#1f3a5f")
+        axis.plot(cloud[:, 0], cloud[:, 1], ".", ms=size, mew=0, alpha=0.6, color="#1f3a5f")
         axis.set_facecolor("#fafafa")
-        _label(axis, f"{shown:,} rows {title}" if title != "real" else f"{shown:,} real rows")
+        axis.set_title(title, fontsize=11)
     axes[0].set_xlim(window[0])
     axes[0].set_ylim(window[1])
-    for axis in axes:
+    for i, axis in enumerate(axes):
         axis.set_box_aspect(1)
-        axis.set_xlabel(plain(names[0], 40), parse_math=False)
-    axes[0].set_ylabel(plain(names[1], 40), parse_math=False)
-    bar = figure.colorbar(image, ax=list(axes[: len(surfaces)]), shrink=0.8, pad=0.02, extend="min")
-    bar.set_label("nats")
+        if i >= panels - shape[1]:
+            axis.set_xlabel(plain(names[0], 40), parse_math=False)
+        if i % shape[1] == 0:
+            axis.set_ylabel(plain(names[1], 40), parse_math=False)
+    bar = figure.colorbar(
+        image, ax=list(axes[: shape[1]]) if panels == 4 else axes[0], pad=0.02, extend="min"
+    )
+    bar.set_label("log p(x), nats")
     return figure
 
 
@@ -89,7 +95,3 @@ def window_of(data: Array) -> Window:
     pad = 0.1 * (high - low) + 1e-9 * np.abs(data).max(0)
     (left, bottom), (right, top) = (low - pad).tolist(), (high + pad).tolist()
     return (left, right), (bottom, top)
-
-
-def _label(axis: "Axes", title: str) -> None:
-    axis.set_title(title, fontsize=11)

@@ -19,8 +19,8 @@ _SIDE = 1024
 def sheet(images: NDArray[np.uint8], levels: int = 256, columns: int | None = None) -> Image.Image:
     """All images in rows, in their order.
 
-    Each pixel becomes a square of pixels, so that eight by eight stay crisp. Grey images have 1 channel, colour
-    images 3; of 2 channels the first is shown, of more than 3 the first three.
+    Each pixel becomes a square of pixels, so that eight by eight stay crisp. Grey images have 1 channel,
+    colour images 3; of 2 channels the first is shown, of more than 3 the first three.
 
     Args:
         images: (N, C, H, W), whole numbers 0…levels−1.
@@ -48,12 +48,16 @@ def sheet(images: NDArray[np.uint8], levels: int = 256, columns: int | None = No
 def side_by_side(parts: Mapping[str, NDArray[np.uint8]], levels: int = 256) -> Image.Image:
     """One sheet for each title, next to each other, with its title above it.
 
-    Each shows the same number of its first images: 64, or fewer where they are large or not so many.
+    Each shows the same number of its first images: 64, or fewer where they are large or few.
+
+    >>> black = np.zeros((64, 1, 8, 8), dtype=np.uint8)
+    >>> side_by_side({"new": black, "real": black[:9]}, levels=17).size
+    (416, 250)
     """
     height, width = next(iter(parts.values())).shape[2:]
     most = max(1, _SIDE // (max(height, width, _TILE) + _GAP))
-    columns = min(8, most, *(int(np.ceil(np.sqrt(len(images)))) for images in parts.values()))
-    sheets = {title: sheet(images[: columns**2], levels, columns) for title, images in parts.items()}
+    number = min(64, most**2, *(len(images) for images in parts.values()))
+    sheets = {title: sheet(images[:number], levels) for title, images in parts.items()}
     font = ImageFont.load_default(18)
     titles = {title: int(font.getlength(title)) for title in sheets}
     widths = {title: max(page.width, titles[title]) for title, page in sheets.items()}

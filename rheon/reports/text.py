@@ -1,4 +1,4 @@
-"""Text from elsewhere, shown as text: column names, file names and categories are never commands to a terminal."""
+"""Text from elsewhere, shown as text: names of columns and files never steer a terminal."""
 
 
 def plain(text: object, most: int | None = None) -> str:

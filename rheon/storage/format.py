@@ -24,6 +24,9 @@ MAX_JSON = 1 << 20
 
 MAX_DEPTH = 32
 
+MAX_SIZE = 1 << 20
+"""Whole numbers among an architecture's arguments are sizes, up to this; only a seed may be larger."""
+
 _ITEM_BYTES = {
     **dict.fromkeys(["F64", "I64"], 8),
     **dict.fromkeys(["F32", "I32"], 4),
@@ -105,6 +108,15 @@ def check_config(config: Any, where: Path) -> None:
     for word in (*config, architecture["name"], *architecture["arguments"]):
         if not _WORD.fullmatch(word):
             raise ModelError(f"{where} has the name {word[:80]!r}; expected small letters, digits and _")
+    sizes = [value for name, value in architecture["arguments"].items() if name != "seed"]
+    while sizes:
+        size = sizes.pop()
+        if isinstance(size, dict | list):
+            sizes += size.values() if isinstance(size, dict) else size
+        elif isinstance(size, int) and abs(size) > MAX_SIZE:
+            raise ModelError(
+                f"{where} has the size {size} among the arguments; at most {MAX_SIZE:,} are allowed"
+            )
 
 
 def check_header(header: bytes, body: int, where: Path) -> None:

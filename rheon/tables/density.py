@@ -1,6 +1,7 @@
 """TableDensity: rows in their own units in, log-densities in those units and new rows out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any, Self
 
 import numpy as np
@@ -41,7 +42,7 @@ class TableDensity(Density):
     ((200,), (5, 2))
     """
 
-    tile = 1024
+    tile = 2048
 
     def __init__(self, architecture: str | Architecture = "spline") -> None:
         super().__init__()
@@ -54,7 +55,7 @@ class TableDensity(Density):
         defaults = {"batch_size": 256, "learning_rate": 5e-3, "ema_decay": 0.995}
         return Settings(**{**defaults, **changes})
 
-    def training(self, data: Any, settings: Settings) -> Iterator[Record]:
+    def training(self, data: Any, settings: Settings) -> Generator[Record, None, None]:
         table = read_table(data)
         n, columns = table.values.shape
         if n < 20:
@@ -78,9 +79,10 @@ class TableDensity(Density):
         }
         z = self.standardise(x)[0].float()
         self.history = []
-        for record in train(self.flow, Rows(z[rows]), Rows(z[held_out]), settings, dims=columns):
-            self.history.append(record)
-            yield record
+        with closing(train(self.flow, Rows(z[rows]), Rows(z[held_out]), settings)) as records:
+            for record in records:
+                self.history.append(record)
+                yield record
 
     def log_prob(self, rows: Any) -> np.ndarray:
         """log p of each row, (N,) float64, in nats, per product of the columns' units."""
@@ -96,7 +98,7 @@ class TableDensity(Density):
         return scores
 
     def sample(self, n: int, *, temperature: float = 1.0, seed: int | None = None) -> np.ndarray:
-        """n new rows, (n, D) float64, in the columns' own units and order; fresh ones each time without a seed."""
+        """n new rows, (n, D) float64, in the columns' own units and order; fresh ones without a seed."""
         flow, generator = self.fitted, fresh_generator(seed)
         parts = [
             flow.sample(min(self.tile, n - start), temperature=temperature, generator=generator)

@@ -4,6 +4,7 @@ A new format is one function from a path to an Arrow table or an array without n
 """
 
 import gzip
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -94,7 +95,7 @@ def read_file(path: Path) -> pa.Table | NDArray[Any]:
         return FORMATS[suffix](path)
     except DataError:
         raise
-    except (pa.ArrowException, ValueError, OSError, EOFError, MemoryError) as error:
+    except (pa.ArrowException, ValueError, OSError, EOFError, MemoryError, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} cannot be read as {suffix}: {reason}") from error
 

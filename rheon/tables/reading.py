@@ -49,21 +49,12 @@ class Table:
         Raises:
             DataError: a column is missing.
         """
-        columns = tuple(columns)
-        known = {*self.columns, *self.constants}
-        if not self.named and len(columns) == len(known) and not set(columns) <= known:
-            return self._by_position(columns)
-        return self._by_name(columns)
-
-    def _by_position(self, columns: tuple[str, ...]) -> "Table":
-        own = self._by_name(tuple(f"x{i}" for i in range(len(columns))))
-        return replace(own, columns=columns)
-
-    def _by_name(self, columns: tuple[str, ...]) -> "Table":
+        known = [*self.columns, *self.constants]
+        names = columns if self.named else _by_position(columns, known)
         reasons = dict(self.dropped)
-        values = np.empty((len(self), len(columns)))
+        values = np.empty((len(self), len(names)))
         dtypes = []
-        for i, name in enumerate(columns):
+        for i, name in enumerate(names):
             if name in self.columns:
                 place = self.columns.index(name)
                 values[:, i] = self.values[:, place]
@@ -74,13 +65,8 @@ class Table:
             elif name in reasons:
                 raise DataError(f"column {name!r} is needed and cannot be used: {reasons[name]}")
             else:
-                raise DataError(f"column {name!r} is missing; {self._suggestion(name)}")
-        return Table(columns, values, self.dropped, tuple(dtypes), self.named)
-
-    def _suggestion(self, name: str) -> str:
-        known = [*self.columns, *self.constants]
-        close = get_close_matches(name, known, n=1)
-        return f"did you mean {close[0]!r}?" if close else f"the data have {', '.join(map(repr, known[:12]))}"
+                raise _missing(name, known)
+        return Table(tuple(columns), values, self.dropped, tuple(dtypes))
 
 
 def read_table(source: Any, columns: Sequence[str] | None = None) -> Table:
@@ -106,18 +92,23 @@ def read_table(source: Any, columns: Sequence[str] | None = None) -> Table:
         return source if columns is None else source.require(columns)
     if isinstance(source, str | os.PathLike):
         source = read_file(Path(source))
-    frame = nw.from_native(source, pass_through=True, allow_series=True)
+    try:
+        frame = nw.from_native(source, pass_through=True, allow_series=True)
+    except nw.exceptions.DuplicateError as error:
+        raise DataError("two columns have the same name; give each its own") from error
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
     if isinstance(frame, nw.Series):
         frame = frame.to_frame()
     if isinstance(frame, nw.DataFrame):
         table = _collect(_of_frame(frame), len(frame), columns, named=True)
-    else:
-        array = _rows(as_numpy(source))
-        wanted = columns if columns is not None and _has_names(columns, array.shape[1]) else None
-        table = _collect(_of_array(array), len(array), wanted, named=False)
-    return table if columns is None else table.require(columns)
+        return table if columns is None else table.require(columns)
+    array = _rows(as_numpy(source))
+    if columns is None:
+        return _collect(_of_array(array), len(array), None, named=False)
+    wanted = _by_position(columns, _numbered(array.shape[1]))
+    table = _collect(_of_array(array), len(array), wanted, named=True)
+    return replace(table.require(wanted), columns=tuple(columns))
 
 
 def _collect(parts: "Iterator[_Part]", n: int, wanted: Sequence[str] | None, named: bool) -> Table:
@@ -142,6 +133,9 @@ def _collect(parts: "Iterator[_Part]", n: int, wanted: Sequence[str] | None, nam
             constants[name] = float(values[0]), note
         else:
             kept.append((name, values, note))
+    for name in wanted or ():
+        if name not in names:
+            raise _missing(name, names)
     if wanted is None and not kept:
         reasons = "; ".join(f"{name!r}: {reason}" for name, reason in dropped[:8])
         raise DataError(f"no column holds numbers that vary ({reasons}); a density needs at least one")
@@ -203,9 +197,20 @@ def _rows(array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def _has_names(columns: Sequence[str], width: int) -> bool:
-    """Whether ``columns`` are names that an unnamed array of this width answers to."""
-    return set(columns) <= {f"x{i}" for i in range(width)}
+def _numbered(width: int) -> list[str]:
+    return [f"x{i}" for i in range(width)]
+
+
+def _by_position(columns: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    """x0, x1, … in place of names that rows without names cannot know, if there are as many of them."""
+    numbered = _numbered(len(columns))
+    return columns if set(columns) <= set(known) or set(known) != set(numbered) else numbered
+
+
+def _missing(name: str, known: Sequence[str]) -> DataError:
+    close = get_close_matches(name, known, n=1)
+    advice = f"did you mean {close[0]!r}?" if close else f"the data have {', '.join(map(repr, known[:12]))}"
+    return DataError(f"column {name!r} is missing; {advice}")
 
 
 def _check_finite(name: str, values: NDArray[np.float64]) -> None:

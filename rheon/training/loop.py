@@ -5,6 +5,7 @@ carries from one step to the next is the step number, the time spent, and the te
 ``Descent`` and ``Watch``: the order of the data and all noise are functions of (seed, step).
 """
 
+import sys
 from collections.abc import Generator
 
 import torch
@@ -15,7 +16,7 @@ from rheon.training.budget import Budget
 from rheon.training.descent import Descent
 from rheon.training.order import Order
 from rheon.training.randomness import lent_global_rng, step_generator
-from rheon.training.record import Record
+from rheon.training.record import Record, reading
 from rheon.training.schedule import learning_rate
 from rheon.training.settings import Settings
 from rheon.training.source import Source
@@ -25,7 +26,7 @@ from rheon.training.weights import Weights
 
 
 def train(
-    flow: nn.Module, source: Source, validation: Source | None, settings: Settings, dims: int
+    flow: nn.Module, source: Source, validation: Source | None, settings: Settings
 ) -> Generator[Record, None, None]:
     """Trains a flow, and yields a :class:`Record` after each step.
 
@@ -42,7 +43,6 @@ def train(
         source: the rows to learn.
         validation: the rows that choose the best weights, or None; more than some thousands only take time.
         settings: budget, optimiser, seed, threads.
-        dims: D, the number of dimensions of one x: the gradient is clipped in units of sqrt(D).
 
     Raises:
         RheonError: a source is empty, nothing can be trained, or (at the first step) log p has a wrong shape.
@@ -56,24 +56,22 @@ def train(
     ...     def forward(self, x, context=None):
     ...         return torch.distributions.Normal(self.mean, 1.0).log_prob(x).sum(1)
     >>> flow, rows = Normal(), Rows(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    >>> for record in train(flow, rows, None, Settings(steps=300, learning_rate=0.1), dims=2):
+    >>> for record in train(flow, rows, None, Settings(steps=300, learning_rate=0.1)):
     ...     pass
     >>> [round(mean, 2) for mean in flow.mean.tolist()]
     [2.0, 3.0]
     """
-    if dims < 1:
-        raise RheonError(f"dims must be the number of dimensions of one x, at least 1, not {dims!r}")
     if len(source) < 1:
         raise RheonError("there is nothing to train on: the source has no rows")
     if validation is not None and len(validation) < 1:
         raise RheonError("the validation source has no rows: give some, or None")
     if not any(p.requires_grad for p in flow.parameters()):
         raise RheonError("the flow has no parameters to train")
-    return _steps(flow, source, validation, settings, dims)
+    return _steps(flow, source, validation, settings)
 
 
 def _steps(
-    flow: nn.Module, source: Source, validation: Source | None, settings: Settings, dims: int
+    flow: nn.Module, source: Source, validation: Source | None, settings: Settings
 ) -> Generator[Record, None, None]:
     budget = Budget(settings)
     device = next(flow.parameters()).device
@@ -85,10 +83,10 @@ def _steps(
     flow.train()
     with lent_global_rng(settings.seed, 0, device):
         _initialise(flow, *batch(0))
-        threads = choose_threads(flow, batch, settings, dims)
+        threads = choose_threads(flow, batch, settings)
     weights = Weights(flow)
     watch = Watch(flow, weights, validation, settings, budget)
-    descent = Descent(weights, settings, dims)
+    descent = Descent(weights, settings)
     steps, over = 0, False
     try:
         budget.begin_steps()
@@ -101,7 +99,7 @@ def _steps(
                 steps += 1
                 over = budget.over(steps)
                 value, best = watch.validate(progress) if over or watch.due(progress) else (None, False)
-                over = over or watch.hopeless(progress)
+                over = over or watch.hopeless
             yield Record(
                 step=steps,
                 seconds=budget.seconds,
@@ -111,13 +109,15 @@ def _steps(
                 validation=value,
                 best=best,
                 threads=threads,
-                _loss=loss,
-                _gradient_norm=norm,
-                _skipped=descent.skipped,
+                _loss=reading(loss),
+                _gradient_norm=reading(norm),
+                _skipped=reading(descent.skipped),
             )
     finally:
-        weights.release(watch.best)
-        flow.eval()
+        # While Python shuts down nobody is left to use the flow, and torch may abort on what it is asked to do.
+        if not sys.is_finalizing():
+            weights.release(watch.best)
+            flow.eval()
 
 
 @torch.no_grad()

@@ -6,12 +6,17 @@ from typing import Any
 from torch import Tensor
 
 
+def reading(number: Tensor) -> Tensor | float:
+    """A number as a record holds it: read now where that is free, as a tensor where it would have to wait."""
+    return number.item() if number.device.type == "cpu" else number
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """One step of training.
 
-    ``loss``, ``gradient_norm`` and ``skipped`` stay on the device until they are asked for, since reading a
-    number from a GPU waits for it.
+    From a GPU, ``loss``, ``gradient_norm`` and ``skipped`` are read when they are asked for, since that waits
+    for the GPU.
 
     Attributes:
         step: steps done, this one included.
@@ -33,9 +38,9 @@ class Record:
     validation: float | None
     best: bool
     threads: int
-    _loss: Tensor
-    _gradient_norm: Tensor
-    _skipped: Tensor
+    _loss: Tensor | float
+    _gradient_norm: Tensor | float
+    _skipped: Tensor | float
 
     @property
     def loss(self) -> float:

@@ -25,11 +25,11 @@ class Settings:
         warmup: share of the budget in which the rate rises from zero.
         weight_decay: of AdamW, decoupled.
         betas: of AdamW.
-        clip_norm: largest norm of the gradient, divided by sqrt(D): what D dimensions add to a gradient makes
-            its norm grow like sqrt(D). None: no clipping.
+        clip: largest norm of a gradient, in multiples of the usual one (a running average): one value suits
+            all flows and data. None: no clipping.
         ema_decay: of the averaged weights, which are the ones that are validated and kept; 0: no averaging.
         validate_every: share of the budget between validations.
-        patience: share of the budget without a better validation after which training stops; None: never.
+        patience: share of the budget without a better validation that ends training; None: never.
         seed: of everything that is random.
         threads: number of CPU threads, or "auto": measured before the first step.
 
@@ -112,7 +112,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: isinstance(v, tuple) and len(v) == 2 and all(_real(b, lambda x: 0 <= x < 1) for b in v),
         "two numbers from 0 to below 1",
     ),
-    "clip": (lambda v: v is None or _real(v, lambda x: x > 0), "a number above 0, or None"),
+    "clip": (lambda v: v is None or _real(v, lambda x: x > 1), "a number above 1, or None"),
     "ema_decay": (lambda v: _real(v, lambda x: 0 <= x < 1), "a number from 0 to below 1"),
     "validate_every": (lambda v: _real(v, lambda x: 0 < x <= 1), "a share of the budget, above 0, at most 1"),
     "patience": (

@@ -36,7 +36,7 @@ def lent_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def choose_threads(flow: nn.Module, batch: Batch, settings: Settings, dims: int) -> int:
+def choose_threads(flow: nn.Module, batch: Batch, settings: Settings) -> int:
     """The number of threads to train with.
 
     It is the one in the settings or, for "auto", 1 or the caller's number, whichever makes the faster step.
@@ -46,7 +46,6 @@ def choose_threads(flow: nn.Module, batch: Batch, settings: Settings, dims: int)
         flow: left as it is.
         batch: (x, context) of step 0, 1, …
         settings: ``threads``, and those of the optimiser.
-        dims: D.
     """
     if settings.threads != "auto":
         return settings.threads
@@ -54,7 +53,7 @@ def choose_threads(flow: nn.Module, batch: Batch, settings: Settings, dims: int)
     if most == 1 or next(flow.parameters()).device.type != "cpu":
         return most
     trial = copy.deepcopy(flow).train()
-    descent = Descent(Weights(trial), settings, dims)
+    descent = Descent(Weights(trial), settings)
 
     def step(index: int) -> None:
         descent.descend(trial, *batch(index), rate=0.0)

@@ -31,6 +31,7 @@ class Watch:
     ) -> None:
         self.average = Average(weights.moving, settings.ema_decay)
         self.best_value = math.inf
+        self.hopeless = False
         self._best: list[Tensor] | None = None
         self._best_progress = 0.0
         self._due = settings.validate_every
@@ -62,17 +63,12 @@ class Watch:
         if best := value < self.best_value:
             self.best_value, self._best_progress = value, progress
             self._best = [tensor.clone() for tensor in self.average.values]
+        patience = self._settings.patience
+        self.hopeless = patience is not None and progress - self._best_progress > patience
         steps = _STEPS_PER_BATCH * len(self._validation) / self._settings.batch_size
         cost = self._budget.spend(steps, time.perf_counter() - start)
         self._due = progress + max(self._settings.validate_every, cost / _LARGEST_SHARE)
         return value, best
-
-    def hopeless(self, progress: float) -> bool:
-        """Whether the best validation is longer ago than the settings' patience."""
-        patience = self._settings.patience
-        if self._validation is None or patience is None:
-            return False
-        return progress - self._best_progress > patience
 
 
 @torch.no_grad()

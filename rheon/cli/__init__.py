@@ -1,0 +1,5 @@
+"""The command ``rheon``."""
+
+from rheon.cli.app import main
+
+__all__ = ["main"]

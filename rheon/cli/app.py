@@ -1,0 +1,94 @@
+"""The verbs of the command, and what it says when something is wrong.
+
+A verb's module is loaded when the verb is used, and torch only once the words on the command line make sense:
+help and mistakes are answered at once.
+
+Exit codes: 0 done; 2 wrong usage; 3 data or a model that cannot be used; 130 interrupted; 1 a fault of rheon.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from io import TextIOWrapper
+
+from cyclopts import App, CycloptsError
+
+from rheon.errors import DataError, ModelError, RheonError
+
+DONE, FAULT, USAGE, BAD_DATA, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141
+
+_EXAMPLES = """\
+Examples:
+
+  rheon fit digits                                        learn handwritten digits, in two minutes
+  rheon sample digits.rheon -n 64 --out new.png           draw 64 new ones
+  rheon score digits.rheon digits --out scores.csv        how likely is each image
+  rheon info digits.rheon                                 what is this model
+"""
+
+
+def _version() -> str:
+    try:
+        return metadata.version("rheon")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+app = App(
+    name="rheon",
+    help="Exact probability densities of tables and images, learned with coupling normalizing flows.",
+    version=_version,
+    help_format="plaintext",
+    help_epilogue=_EXAMPLES,
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+for _verb, _help, _example in (
+    ("fit", "Learn the density of images or of a table.", "rheon fit measurements.csv --minutes 5"),
+    ("sample", "Draw new images or rows.", "rheon sample m.rheon -n 1000 --out new.parquet"),
+    ("score", "Give every image or row its log-density.", "rheon score m.rheon new.csv --out scores.csv"),
+    ("info", "Say what a model is, without loading it.", "rheon info digits.rheon"),
+):
+    app.command(f"rheon.cli.{_verb}:{_verb}", name=_verb, help=_help, help_epilogue=f"Example: {_example}")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code; a :class:`~rheon.RheonError` becomes one line on stderr."""
+    # Before torch is loaded: waiting threads must sleep, not spin, or small networks run many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without Unicode gets \u escapes, not a crash
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(sys.argv[1:] if words is None else words, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+        return code or DONE
+    except CycloptsError as error:
+        verb = " ".join(("rheon", *(error.command_chain or ())))
+        return _fail(USAGE, f"{error} See {verb} --help.")
+    except (DataError, ModelError) as error:
+        return _fail(BAD_DATA, str(error))
+    except RheonError as error:
+        return _fail(USAGE, str(error))
+    except KeyboardInterrupt:
+        return _fail(INTERRUPTED, "interrupted; nothing was saved")
+    except BrokenPipeError:
+        # Whoever read our output went away; at exit Python would complain about what is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return PIPE_CLOSED
+    except Exception as error:
+        if os.environ.get("RHEON_DEBUG"):
+            raise
+        return _fail(
+            FAULT,
+            f"a fault of rheon itself: {type(error).__name__}: {error}. Please report it, with the traceback "
+            "that RHEON_DEBUG=1 shows.",
+        )
+
+
+def _fail(code: int, message: str) -> int:
+    from rheon.reports.text import plain
+
+    print(f"rheon: {plain(' '.join(message.split()))}", file=sys.stderr)
+    return code

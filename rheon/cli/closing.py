@@ -1,0 +1,47 @@
+"""The figures of a fit in words, from what the model directory records: after ``fit``, and in ``info``."""
+
+from collections.abc import Iterator, Mapping
+from numbers import Real
+from typing import Any
+
+_ROWS = {
+    "this model": ("bits_per_dim", "log_prob"),
+    "Gaussian mixture": ("mixture_bits_per_dim", "mixture_log_prob"),
+    "one Gaussian": ("gaussian_bits_per_dim", "gaussian_log_prob"),
+    "independent pixels": ("histogram_bits_per_dim",),
+    "the true density": ("true_log_prob",),
+}
+
+
+def closing(figures: Mapping[str, Any]) -> Iterator[str]:
+    """A table of test figures, each with its standard error, and what was measured beside them."""
+    number, noun = next(
+        ((figures[f"test_{noun}"], noun) for noun in ("images", "rows") if f"test_{noun}" in figures),
+        ("some", "rows"),
+    )
+    unit = "bits/dim, lower is better" if noun == "images" else "mean log p in nats, higher is better"
+    yield f"  {number:,} test {noun}: {unit}" if isinstance(number, int) else f"  test {noun}: {unit}"
+    for label, names in _ROWS.items():
+        for name in names:
+            value, error = figures.get(name), figures.get(f"{name}_error")
+            if isinstance(value, Real):
+                spread = f" ± {error:.3f}" if isinstance(error, Real) else ""
+                yield f"    {label:<20}{value:>9.3f}{spread}"
+    trip = figures.get("round_trip_error")
+    if isinstance(trip, Real):
+        measure = "grey levels" if noun == "images" else "standard deviations"
+        yield f"  round trip f⁻¹(f(x)) - x: {trip:.1e} {measure} at most"
+    integral = figures.get("integral")
+    if isinstance(integral, Real):
+        yield f"  integral of the density: {integral:.6f}"
+
+
+def training_line(training: Mapping[str, Any]) -> str:
+    """How training went, in one sentence."""
+    speed = next((f", {v:,.0f} {k[:-11]}/s" for k, v in training.items() if k.endswith("_per_second")), "")
+    best, steps = training["best_step"], training["steps"]
+    weights = f"the weights of step {best:,} were best" if best else "no weights were validated"
+    return (
+        f"trained for {training['seconds']:.0f} s, {steps:,} step{'s' * (steps > 1)}{speed}; "
+        f"ended {training['ended']}; {weights}"
+    )

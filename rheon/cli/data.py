@@ -1,0 +1,101 @@
+"""DATA on the command line: built-in names, files and folders; images or a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rheon.datasets import TOYS, Toy, random_split
+from rheon.errors import DataError, RheonError
+from rheon.images import ImageSet, read_images
+from rheon.models import looks_like_images
+from rheon.reports import plain
+from rheon.tables import Table, read_table
+
+TOY_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images or a table, one sentence about them, and their true density where it is known."""
+
+    content: ImageSet | Table
+    description: str
+    toy: Toy | None = None
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+    @property
+    def images(self) -> ImageSet:
+        """The content, where it is images."""
+        assert isinstance(self.content, ImageSet)
+        return self.content
+
+    @property
+    def table(self) -> Table:
+        """The content, where it is a table."""
+        assert isinstance(self.content, Table)
+        return self.content
+
+    def split(self, share: float, seed: int) -> tuple["Data", "Data"]:
+        """(rows to learn from, rows to test on), at random."""
+        learn, test = random_split(len(self), share, seed)
+        return self._part(learn), self._part(test)
+
+    def _part(self, rows: np.ndarray) -> "Data":
+        if isinstance(self.content, Table):
+            return replace(self, content=replace(self.content, values=self.content.values[rows]))
+        names = self.images.names
+        named = None if names is None else tuple(names[row] for row in rows)
+        return replace(self, content=replace(self.images, images=self.images.images[rows], names=named))
+
+
+def read(data: str, seed: int = 0, levels: int | None = None) -> Data:
+    """What ``data`` names, to fit; of a toy density 20,000 draws by the seed."""
+    if data in TOYS:
+        _no_levels(data, levels)
+        toy = TOYS[data]
+        table = read_table(toy.sample(TOY_ROWS, seed))
+        return Data(table, f"{TOY_ROWS:,} draws from {data}, a density in the plane that is known", toy)
+    if looks_like_images(data):
+        images = read_images(data, levels=levels)
+        return Data(images, plain(images.description))
+    _no_levels(data, levels)
+    table = read_table(data)
+    return Data(table, _described(table, data))
+
+
+def read_to_score(data: str, seed: int, levels: int | None, columns: Sequence[str] | None) -> Data:
+    """What ``data`` names, as a model of images (``levels``) or of a table (``columns``) takes it.
+
+    Draws of a toy density are fresh ones: no fit by any seed has seen them.
+    """
+    if levels is not None:
+        if data in TOYS or (data != "digits" and not looks_like_images(data)):
+            raise DataError(f"{data} is a table, and the model is one of images; give images")
+        images = read_images(data, levels=levels)
+        return Data(images, plain(images.description))
+    if data in TOYS:
+        fresh = np.random.default_rng([seed, TOY_ROWS])
+        return Data(read_table(TOYS[data].sample(TOY_ROWS, fresh), columns), data, TOYS[data])
+    if looks_like_images(data):
+        raise DataError(f"{data} is images, and the model is one of a table; give a table")
+    table = read_table(data, columns)
+    return Data(table, _described(table, data))
+
+
+def _described(table: Table, source: str) -> str:
+    n, columns = table.values.shape
+    names = ", ".join(table.columns[:8]) + (", …" if columns > 8 else "")
+    text = f"{n:,} rows of {columns} column{'s' * (columns > 1)} ({names}), from {source}"
+    if table.dropped:
+        reasons = ", ".join(f"{name} ({why})" for name, why in table.dropped[:6])
+        more = len(table.dropped) - 6
+        text += f"; left out: {reasons}" + (f" and {more} more" if more > 0 else "")
+    return plain(text)
+
+
+def _no_levels(data: str, levels: int | None) -> None:
+    if levels is not None:
+        raise RheonError(f"--levels is the number of grey levels of images, and {data} is a table")

@@ -1,0 +1,78 @@
+"""``rheon fit``: from data to a model directory."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from rheon.cli.paths import check_data, check_directory, model_name
+from rheon.errors import RheonError
+
+MINUTES = 1.5
+"""Unless told otherwise, so that with reading, baselines and pictures the command ends within two."""
+
+INTERRUPTED = 130
+
+Positive = Parameter(validator=Number(gt=0))
+
+
+@Parameter(name="*", group="Training")
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Those of :class:`rheon.training.Settings` that have a flag; None leaves what suits the kind of data."""
+
+    minutes: Annotated[float | None, Positive] = None
+    "Minutes to train at most; 1.5 unless --steps is given. Training ends sooner when nothing gets better."
+    steps: Annotated[int | None, Positive] = None
+    "Steps to train at most, in place of minutes: on one machine the same seed then gives the same bits."
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
+    "Of everything that is random: split, initial weights, order, noise."
+    batch_size: Annotated[int | None, Positive] = None
+    "Images or rows per step."
+    learning_rate: Annotated[float | None, Positive] = None
+    "Its peak."
+    threads: Annotated[int | None, Positive] = None
+    "CPU threads; measured unless given."
+
+
+def fit(
+    data: str,
+    /,
+    *,
+    out: Path | None = None,
+    architecture: str | None = None,
+    levels: Annotated[int | None, Parameter(validator=Number(gte=2, lte=256))] = None,
+    test_share: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.2,
+    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    training: Training = Training(),
+) -> int:
+    """Learn the density of images or of a table, and save it as a model directory.
+
+    Ctrl-C ends training early and saves the best weights so far.
+
+    Args:
+        data: digits, or a density in the plane: moons, rings, checkerboard, pinwheel, eight-gaussians; or a
+            folder of pictures of one size, an array of images (.npy, .npz), or a table (.csv, .tsv, .parquet,
+            .feather, .npy, .npz).
+        out: The model directory to make; DATA.rheon in this folder unless given.
+        architecture: nice, realnvp or spline, or a name from rheon.architectures.
+        levels: Number of grey levels of images; told from the data unless given.
+        test_share: Share of the data that is kept apart, for the figures at the end.
+        overwrite: Lets the new model take the place of one that is there.
+        training: How long and how to train.
+    """
+    check_data(data)
+    out = out or Path(model_name(data))
+    check_directory(out, overwrite)
+    if training.minutes is not None and training.steps is not None:
+        raise RheonError("give --minutes or --steps, not both")
+    changes = {name: value for name, value in asdict(training).items() if value is not None}
+    if training.steps is None:
+        changes.setdefault("minutes", MINUTES)
+
+    from rheon.cli.fitting import Fit
+
+    complete = Fit(data, out, architecture, levels, test_share, overwrite, changes).run()
+    return 0 if complete else INTERRUPTED

@@ -1,0 +1,55 @@
+"""``rheon info``: what a model is, from its ``config.json`` alone."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rheon.cli.closing import closing
+from rheon.cli.console import say, say_facts
+from rheon.storage import read_config
+
+# An architecture may have levels of its own, which are scales.
+_LABELS = {"levels": "grey levels", "shape": "shape C, H, W", "layout": "axes"}
+
+
+def info(model: Path, /) -> None:
+    """Say what a model is: its data, architecture, training and figures. Its weights are not read.
+
+    Args:
+        model: A model directory.
+    """
+    config = read_config(model)
+    say(f"{model}: a density of {'images' if config['kind'] == 'image' else 'rows of a table'}")
+    say_facts(list(_facts(config)))
+    for title in ("data", "training"):
+        section = config.get(title)
+        if isinstance(section, dict) and section:
+            say()
+            say(title)
+            say_facts([(name.replace("_", " "), _shown(value)) for name, value in section.items()])
+    figures = config.get("figures")
+    if isinstance(figures, dict) and figures:
+        say()
+        say("figures")
+        for line in closing(figures):
+            say(line)
+
+
+def _facts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    arguments = config["architecture"]["arguments"]
+    shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    yield "architecture", f"{config['architecture']['name']}({shown})"
+    for section in ("schema", "preprocessing"):
+        facts = config.get(section)
+        if isinstance(facts, dict):
+            yield from ((_LABELS.get(name) or name, _shown(value)) for name, value in facts.items())
+    yield "written by", f"rheon {config['rheon_version']}, format {config['format_version']}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        shown = [", ".join(map(str, item)) if isinstance(item, list) else str(item) for item in value[:12]]
+        return ("; " if any(isinstance(item, list) for item in value) else ", ").join(shown) + (
+            f" … ({len(value)} in all)" if len(value) > 12 else ""
+        )
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

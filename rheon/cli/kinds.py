@@ -1,0 +1,39 @@
+"""What differs between a model of images and one of a table, as far as the command speaks of it."""
+
+from typing import Any
+
+from rheon.images import ImageDensity
+from rheon.reports import Unit
+from rheon.tables import TableDensity
+
+Model = ImageDensity | TableDensity
+
+
+def noun(model: Model) -> str:
+    """What the model takes many of."""
+    return "images" if isinstance(model, ImageDensity) else "rows"
+
+
+def unit(model: Model) -> Unit:
+    """What its figures are in: bits per dimension, or mean log p in the columns' own units."""
+    if isinstance(model, ImageDensity):
+        return Unit.bits_per_dim(model.shape)
+    assert model.standardise is not None
+    return Unit.mean_log_prob(-float(model.standardise.scale.log().sum()))
+
+
+def parameters(model: Model) -> int:
+    """How many numbers it learns."""
+    return sum(parameter.numel() for parameter in model.fitted.parameters() if parameter.requires_grad)
+
+
+def architecture(model: Model) -> str:
+    """The name of its architecture."""
+    recipe = model.fitted.recipe
+    return recipe.name if recipe else "a flow without a name"
+
+
+def rows_of(info: dict[str, Any]) -> tuple[int, int]:
+    """(rows to learn from, rows to choose the best weights by), from ``model.info["data"]``."""
+    learn, choose = (value for name, value in info.items() if name.startswith(("training_", "validation_")))
+    return learn, choose

@@ -1,0 +1,71 @@
+"""Checks of names and places before any work is done, and before torch is loaded."""
+
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+from rheon.errors import DataError, RheonError
+
+TOY_NAMES = ("moons", "rings", "checkerboard", "pinwheel", "eight-gaussians")
+BUILT_IN = ("digits", *TOY_NAMES)
+"""Data that need no file. A file of such a name is meant by ``./digits``."""
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
+"""What tables are written as."""
+
+
+def check_data(data: str) -> None:
+    """Refuses what is neither the name of built-in data nor a path at which something is."""
+    if data in BUILT_IN or os.path.exists(data):
+        return
+    near = get_close_matches(data.lower(), BUILT_IN, n=1)
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"give the path of a file or folder, or one of {', '.join(BUILT_IN)}"
+    )
+    raise DataError(f"there is no file or folder {data}; {hint}")
+
+
+def check_file(out: Path, suffixes: Iterable[str], source: str | None = None) -> None:
+    """Refuses an output file in a folder that is not there, of another kind, or that is the input itself."""
+    suffixes = tuple(suffixes)
+    if out.suffix not in suffixes:
+        raise RheonError(f"--out {out}: the name must end in {', '.join(suffixes)}")
+    _check_parent(out)
+    if out.is_dir():
+        raise RheonError(f"--out {out} is a folder; give the name of a file")
+    if source is not None and os.path.exists(source) and out.exists() and os.path.samefile(source, out):
+        raise RheonError(f"--out {out} is the file that is read; give another name")
+
+
+def check_directory(out: Path, overwrite: bool) -> None:
+    """Refuses a place for a model that is taken, unless by another model and ``overwrite``."""
+    from rheon.storage import CONFIG
+
+    _check_parent(out)
+    if not os.path.lexists(out):
+        return
+    if not (out / CONFIG).is_file():
+        raise RheonError(f"--out {out} exists and is not a model of rheon; give another name")
+    if not overwrite:
+        raise RheonError(f"{out} exists already; give another --out, or --overwrite to replace it")
+
+
+def model_name(data: str) -> str:
+    """Where the model of ``data`` goes unless told otherwise: beside no file, here.
+
+    >>> model_name("digits"), model_name("../tables/wine.csv.gz"), model_name("photos/")
+    ('digits.rheon', 'wine.rheon', 'photos.rheon')
+    """
+    name = Path(data).absolute().name.removesuffix(".gz")
+    return f"{Path(name).stem or 'model'}.rheon"
+
+
+def _check_parent(out: Path) -> None:
+    parent = out.absolute().parent
+    if not parent.is_dir():
+        raise RheonError(f"--out {out}: there is no folder {out.parent}; make it first")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise RheonError(f"--out {out}: the folder {parent} cannot be written to")

@@ -1,0 +1,65 @@
+"""The pictures that a fit leaves in the model directory."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rheon.cli.data import Data
+from rheon.cli.kinds import Model, unit
+from rheon.images import ImageDensity, read_images
+from rheon.reports import density_picture, png, side_by_side, training_curve, window_of
+
+_BASELINES = {
+    "mixture_bits_per_dim": "Gaussian mixture",
+    "mixture_log_prob": "Gaussian mixture",
+    "gaussian_bits_per_dim": "one Gaussian",
+    "gaussian_log_prob": "one Gaussian",
+    "histogram_bits_per_dim": "independent pixels",
+    "true_log_prob": "true density",
+}
+
+
+def pictures(model: Model, test: Data, seed: int) -> dict[str, bytes]:
+    """Files by name: the training curve, and new images beside real ones or a density in the plane."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it speaks up when it builds its font cache
+    files = {"training.png": png(_curve(model, model.info["figures"]))}
+    if isinstance(model, ImageDensity):
+        files["samples.png"] = png(_samples(model, test.images.images, seed))
+    elif len(model.columns) == 2:
+        files["density.png"] = png(_plane(model, test, seed))
+    return files
+
+
+def new_images(model: ImageDensity, n: int, temperature: float, seed: int | None) -> np.ndarray:
+    """n new images, uint8 (n, C, H, W)."""
+    drawn = model.sample(n, temperature=temperature, seed=seed)
+    return read_images(drawn, levels=model.levels, layout=model.layout).images
+
+
+def _curve(model: Model, figures: Mapping[str, Any]) -> Any:
+    baselines = {
+        f"{name} (test)": figures[key] for key, name in _BASELINES.items() if figures.get(key) is not None
+    }
+    return training_curve([record.as_dict() for record in model.history], unit(model), baselines)
+
+
+def _samples(model: ImageDensity, real: np.ndarray, seed: int) -> Any:
+    order = np.random.default_rng(seed).permutation(len(real))[:64]
+    new = new_images(model, 64, 1.0, seed)
+    return side_by_side(
+        {"new: drawn from the model": new, "real: test images": real[order]}, model.levels or 256
+    )
+
+
+def _plane(model: Any, test: Data, seed: int) -> Any:
+    real = test.table.values
+    return density_picture(
+        model.log_prob,
+        test.toy.window if test.toy else window_of(real),
+        samples=model.sample(min(len(real), 3000), seed=seed),
+        data=real,
+        true_log_prob=test.toy.log_density if test.toy else None,
+        names=model.columns,
+    )

@@ -1,0 +1,76 @@
+"""``rheon sample``: new images or rows from a model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from rheon.cli.console import say
+from rheon.cli.paths import TABLE_SUFFIXES, check_file
+from rheon.storage import read_config
+
+IMAGE_SUFFIXES = (".png", ".npz", ".npy")
+
+
+def sample(
+    model: Path,
+    /,
+    *,
+    number: Annotated[int, Parameter(name=["--number", "-n"], validator=Number(gte=1))] = 64,
+    out: Path,
+    temperature: Annotated[float, Parameter(validator=Number(gte=0))] = 1.0,
+    seed: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+) -> None:
+    """Draw new images or rows from a model.
+
+    Args:
+        model: A model directory.
+        number: How many to draw.
+        out: The file to write: of images .png (a sheet of all), .npz or .npy; of rows .csv, .tsv, .parquet,
+            .arrow or .feather.
+        temperature: Of the noise that is drawn: below 1 draws are more typical and less varied.
+        seed: The same seed gives the same draws; fresh ones without.
+    """
+    images = read_config(model)["kind"] == "image"
+    check_file(out, IMAGE_SUFFIXES if images else TABLE_SUFFIXES)
+
+    from rheon.images import ImageDensity, write_images
+    from rheon.models import load
+    from rheon.tables import write_table
+
+    loaded = load(model)
+    if not isinstance(loaded, ImageDensity):
+        rows = loaded.sample(number, temperature=temperature, seed=seed)
+        write_table(out, in_own_types(rows, loaded.columns, loaded.dtypes))
+    elif out.suffix == ".png":
+        _write_sheet(out, loaded, number, temperature, seed)
+    else:
+        write_images(out, loaded.sample(number, temperature=temperature, seed=seed))
+    say(f"{out}: {number:,} new {'images' if images else 'rows'}")
+
+
+def in_own_types(rows: Any, columns: tuple[str, ...], dtypes: tuple[str, ...]) -> Mapping[str, Any]:
+    """Columns as the data had them: whole numbers are rounded and kept in the range of their type."""
+    import numpy as np
+
+    typed = {}
+    for column, name, values in zip(columns, dtypes, rows.T, strict=True):
+        dtype = np.dtype(name)
+        if dtype.kind in "iu":
+            # float64 cannot hold the largest int64: one step below it can
+            low, high = float(np.iinfo(dtype).min), np.nextafter(float(np.iinfo(dtype).max), 0)
+            values = np.rint(values).clip(low, high)
+        typed[column] = values.astype(dtype)
+    return typed
+
+
+def _write_sheet(out: Path, model: Any, number: int, temperature: float, seed: int | None) -> None:
+    from rheon.cli.pictures import new_images
+    from rheon.files import replacing
+    from rheon.reports import png, sheet
+
+    data = png(sheet(new_images(model, number, temperature, seed), model.levels))
+    with replacing(out) as temporary:
+        temporary.write_bytes(data)

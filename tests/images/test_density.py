@@ -1,0 +1,138 @@
+"""ImageDensity: figures in the data's own units, worked out another way; bits independent of the batch."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import rheon
+from rheon import DataError, ImageDensity, RheonError
+from rheon.architectures import multiscale_realnvp, nice
+from rheon.training import Settings
+
+RNG = np.random.default_rng(0)
+IMAGES = (RNG.random((400, 4, 4)) ** 2 * 5).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model() -> ImageDensity:
+    return ImageDensity().fit(IMAGES, settings=Settings(steps=30, batch_size=64, threads=1))
+
+
+def test_two_pixel_images_have_probabilities_that_sum_to_one():
+    """Σ P(k) over all 3² images, P(k) = ∫ p(k + u) du on a grid: nothing is lost but the tails beyond."""
+    images = RNG.choice(3, (300, 1, 2), p=[0.6, 0.1, 0.3]).astype(np.uint8)
+    model = ImageDensity(lambda shape: nice(shape, hidden=(16,))).fit(
+        images, settings=Settings(steps=150, threads=1, learning_rate=1e-2)
+    )
+    flow = model.fitted.double()
+    side = (torch.arange(3 * 200, dtype=torch.float64) + 0.5) / 200
+    x = torch.cartesian_prod(side, side).view(-1, 1, 1, 2)
+    with torch.no_grad():
+        inside = float(flow(x).exp().sum() / 200**2)
+        outside = 1 - inside
+        # The logit's margin α leaves room beyond [0, 3], where a trained density puts little.
+        sampled = flow.sample(20_000, generator=torch.Generator().manual_seed(0))
+    beyond = float(((sampled < 0) | (sampled > 3)).flatten(1).any(1).double().mean())
+    assert inside < 1 + 1e-3
+    assert outside == pytest.approx(beyond, abs=0.01)
+
+
+def test_bits_per_dim_counts_every_jacobian(model):
+    """-log2 p / D by hand: dequantise, squeeze, logit, flow, each log-determinant from its own formula."""
+    images = torch.from_numpy(IMAGES[:20, None].copy())
+    flow = model.fitted
+    from rheon.images.noise import image_noise
+
+    x = images + image_noise(images.numpy(), 0, 0)
+    v = 0.01 + 0.98 * x.double() / model.levels
+    log_dv = torch.log(0.98 / model.levels / (v * (1 - v))).flatten(1).sum(1)
+    inner = flow.bijection.bijections[1]
+    with torch.no_grad():
+        z, log_det = inner(torch.log(v / (1 - v)).float())
+    log_p = -0.5 * (z.double() ** 2).flatten(1).sum(1) - 8 * math.log(2 * math.pi) + log_det.double() + log_dv
+    expected = -log_p / (16 * math.log(2))
+    np.testing.assert_allclose(model.bits_per_dim(IMAGES[:20]), expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 31, 100])
+def test_a_score_has_the_same_bits_in_any_batch(model, size):
+    whole = model.log_prob(IMAGES)
+    assert np.array_equal(model.log_prob(IMAGES[9 : 9 + size]), whole[9 : 9 + size])
+    assert np.array_equal(model.log_prob(IMAGES[::-1])[::-1], whole)
+
+
+def test_more_draws_tighten_the_bound(model):
+    one = np.mean([model.log_prob(IMAGES, seed=s).mean() for s in range(4)])
+    many = model.log_prob(IMAGES, draws=16).mean()
+    assert many > one
+    by_hand = np.logaddexp(*(model._score(lambda r, d=d: _noisy(r, d), 50) for d in (0, 1))) - math.log(2)
+    np.testing.assert_allclose(model.log_prob(IMAGES[:50], draws=2), by_hand, rtol=1e-12)
+
+
+def _noisy(rows: slice, draw: int) -> torch.Tensor:
+    from rheon.images.noise import image_noise
+
+    k = IMAGES[:50, None][rows]
+    return torch.from_numpy(k) + image_noise(k, 0, draw)
+
+
+def test_save_and_load_give_the_same_bits(model, tmp_path):
+    model.save(tmp_path / "m.rheon")
+    loaded = rheon.load(tmp_path / "m.rheon")
+    assert isinstance(loaded, ImageDensity)
+    assert np.array_equal(loaded.log_prob(IMAGES), model.log_prob(IMAGES))
+    assert np.array_equal(loaded.sample(10, seed=4), model.sample(10, seed=4))
+    assert (tmp_path / "m.rheon" / "training.jsonl").read_text().count("\n") == len(model.history)
+    with pytest.raises(RheonError):
+        model.save(tmp_path / "m.rheon")
+
+
+def test_samples_are_images_of_the_kind_that_was_learned(model, untouched_rng):
+    samples = model.sample(70, seed=0)
+    assert samples.shape == (70, 4, 4)
+    assert samples.dtype == np.uint8
+    assert samples.max() < model.levels
+    assert np.array_equal(samples, model.sample(70, seed=0))
+    assert not np.array_equal(samples, model.sample(70))
+    assert abs(samples.mean() - IMAGES.mean()) < 0.5
+
+
+def test_colour_images_come_back_in_their_layout():
+    colour = RNG.integers(0, 8, (40, 4, 4, 3), dtype=np.uint8)
+    model = ImageDensity(lambda shape: multiscale_realnvp(shape, levels=1, width=8, blocks=1)).fit(
+        colour, steps=2
+    )
+    assert model.sample(3).shape == (3, 4, 4, 3)
+    assert model.log_prob(colour).shape == (40,)
+
+
+def test_round_trip_is_within_a_thousandth_of_a_grey_level(model):
+    assert model.round_trip_error(IMAGES) < 1e-3
+
+
+def test_training_can_be_stopped_and_leaves_a_model_that_scores():
+    model = ImageDensity()
+    records = model.training(IMAGES, model.settings(steps=1000, threads=1))
+    assert len(list(itertools.islice(records, 3))) == 3
+    records.close()
+    assert len(model.history) == 3
+    assert not model.fitted.training
+    assert np.isfinite(model.log_prob(IMAGES)).all()
+
+
+def test_wrong_use_is_refused_in_words(model):
+    with pytest.raises(RheonError, match=r"call fit\(data\) first"):
+        ImageDensity().log_prob(IMAGES)
+    with pytest.raises(DataError, match=r"1×6×6.*1×4×4"):
+        model.log_prob(np.zeros((2, 6, 6), np.uint8))
+    with pytest.raises(DataError, match="levels"):
+        model.log_prob(np.full((2, 4, 4), 99, np.uint8))
+    with pytest.raises(DataError, match="too few"):
+        ImageDensity().fit(IMAGES[:3], steps=1)
+    with pytest.raises(RheonError, match="known for images"):
+        ImageDensity("realnpv")
+    with pytest.raises(RheonError, match="draws"):
+        model.log_prob(IMAGES, draws=0)

@@ -1,0 +1,50 @@
+"""Dequantisation noise: uniform, independent, a function of the image and the seed alone."""
+
+import numpy as np
+import torch
+from scipy.stats import kstest
+
+from rheon.images.noise import Dequantised, image_noise
+
+IMAGES = np.random.default_rng(0).integers(0, 17, (400, 1, 6, 6), dtype=np.uint8)
+
+
+def test_noise_is_uniform_over_pixels_over_images_and_below_one():
+    noise = image_noise(IMAGES, seed=0, draw=0).double().numpy()
+    assert noise.min() >= 0
+    assert noise.max() < 1
+    # 14,400 numbers: a KS distance above 0.02 would be met by chance once in 10,000 times
+    assert kstest(noise.ravel(), "uniform").statistic < 0.02
+    assert np.abs(noise.mean(0) - 0.5).max() < 5 * np.sqrt(1 / 12 / len(IMAGES))
+    correlation = np.corrcoef(noise.reshape(len(noise), -1), rowvar=False)
+    assert np.abs(correlation - np.eye(36)).max() < 5 / np.sqrt(len(IMAGES))
+
+
+def test_an_image_has_its_noise_in_any_batch_and_order():
+    whole = image_noise(IMAGES, seed=3, draw=1)
+    assert torch.equal(image_noise(IMAGES[7:8], seed=3, draw=1), whole[7:8])
+    assert torch.equal(image_noise(IMAGES[::-1], seed=3, draw=1), whole.flip(0))
+
+
+def test_another_seed_draw_or_pixel_gives_other_noise():
+    one = IMAGES[:1]
+    swapped = one.copy()
+    swapped[0, 0, 0, :2] = one[0, 0, 0, 1::-1]
+    assert (swapped != one).any()
+    first = image_noise(one, seed=0, draw=0)
+    others = [image_noise(one, seed=1, draw=0), image_noise(one, seed=0, draw=1), image_noise(swapped, 0, 0)]
+    for other in others:
+        assert (first == other).float().mean() < 0.1
+
+
+def test_training_noise_is_fresh_and_the_images_stay_as_they_are():
+    images = torch.from_numpy(IMAGES.copy())
+    source = Dequantised(images)
+    rows = torch.arange(5)
+    x, context = source.batch(rows, torch.Generator().manual_seed(0))
+    again, _ = source.batch(rows, torch.Generator().manual_seed(1))
+    assert context is None
+    assert x.dtype == torch.float32
+    assert torch.equal(x.floor(), images[:5].float())
+    assert not torch.equal(x, again)
+    assert torch.equal(images, torch.from_numpy(IMAGES))
