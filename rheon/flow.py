@@ -117,6 +117,8 @@ class Flow(nn.Module):
             raise RheonError(f"latents: this flow has {len(self.latent_shapes)}, got {len(latents)}.")
         for number, (latent, shape) in enumerate(zip(latents, self.latent_shapes, strict=True), start=1):
             self._check(f"Z_{number}", latent, shape)
+            if len(latent) != len(latents[0]):
+                raise RheonError(f"Z_{number} holds {len(latent)} rows, Z_1 holds {len(latents[0])}.")
         self._check_context(context, len(latents[0]))
         z = latents[0] if len(latents) == 1 else torch.cat([z_i.flatten(1) for z_i in reversed(latents)], 1)
         return self.bijection.inverse(z, context)[0]
@@ -135,9 +137,15 @@ class Flow(nn.Module):
         expected = (batch, self.context_features)
         if self.context_features == 0 and context is not None:
             raise RheonError("context was given, but this flow was built without one (context_features=0).")
-        if self.context_features and (context is None or tuple(context.shape) != expected):
+        if not self.context_features:
+            return
+        if context is None or tuple(context.shape) != expected:
             came = "none" if context is None else f"shape {tuple(context.shape)}"
             raise RheonError(f"context must have shape {expected}, got {came}.")
+        if context.dtype != self.base.dtype:
+            raise RheonError(
+                f"context is {context.dtype}, the flow is {self.base.dtype}: convert one of them."
+            )
 
     def _spread(self, context: Tensor | None, n: int) -> Tensor | None:
         if n < 0:

@@ -155,17 +155,12 @@ class Checkerboard(Partition):
     """
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = _channels_last(x)
-        even = torch.cat((x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]), 1)
-        odd = torch.cat((x[:, :, ::2, 1::2], x[:, :, 1::2, ::2]), 1)
-        return even, odd
+        p00, p01, p10, p11 = blocks_to_phases(x)
+        return torch.cat((p00, p11), 1), torch.cat((p01, p10), 1)
 
     def merge(self, x_a: Tensor, x_b: Tensor) -> Tensor:
-        (p00, p11), (p01, p10) = x_a.movedim(1, 3).chunk(2, 3), x_b.movedim(1, 3).chunk(2, 3)
-        blocks = torch.stack(
-            (torch.stack((p00, p01), 3), torch.stack((p10, p11), 3)), 2
-        )  # B, H/2, 2, W/2, 2, C
-        return blocks.flatten(3, 4).flatten(1, 2).movedim(3, 1)
+        (p00, p11), (p01, p10) = x_a.chunk(2, 1), x_b.chunk(2, 1)
+        return phases_to_blocks(p00, p01, p10, p11)
 
     def shapes(self, event_shape: torch.Size | tuple[int, ...]) -> tuple[torch.Size, torch.Size]:
         channels, height, width = _even(self, event_shape, rows=True, columns=True)
@@ -206,11 +201,28 @@ class Stripes(Partition):
         return repr(self.axis)
 
 
+def blocks_to_phases(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The pixels (dy, dx) = (0, 0), (0, 1), (1, 0), (1, 1) of every 2×2 block, each (B, C, H/2, W/2)."""
+    x = _channels_last(x)
+    return x[:, :, ::2, ::2], x[:, :, ::2, 1::2], x[:, :, 1::2, ::2], x[:, :, 1::2, 1::2]
+
+
+def phases_to_blocks(p00: Tensor, p01: Tensor, p10: Tensor, p11: Tensor) -> Tensor:
+    """The image (B, C, H, W) whose 2×2 blocks hold the four phases, channels last in memory."""
+    p00, p01, p10, p11 = (phase.movedim(1, 3) for phase in (p00, p01, p10, p11))
+    blocks = torch.stack((torch.stack((p00, p01), 3), torch.stack((p10, p11), 3)), 2)  # B, h, 2, w, 2, C
+    return blocks.flatten(3, 4).flatten(1, 2).movedim(3, 1)
+
+
 def fixed_permutation(n: int, seed: int) -> np.ndarray:
     """The permutation of 0 … n-1 that ``seed`` names, the same in every version of every library.
 
     ``RandomState`` is NumPy's frozen stream; a model directory keeps the seed and not the indices.
     """
+    if n < 1 or not 0 <= seed < 2**32:
+        raise RheonError(
+            f"a permutation needs n of at least 1 and a seed from 0 to 2³² - 1, got {n} and {seed}."
+        )
     return np.random.RandomState(seed).permutation(n)
 
 

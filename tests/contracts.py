@@ -70,7 +70,7 @@ def perturbed(module: Module, scale: float = 0.2, seed: int = 1) -> Module:
 
 
 def jacobian(function: Callable[[Tensor], Tensor], row: Tensor) -> Tensor:
-    """∂ function / ∂ row by autograd, (D_out, D_in), of a function of batches at one row without batch axis."""
+    """∂ function / ∂ row by autograd, (D_out, D_in), of a function of batches, at one event."""
     with torch.enable_grad():
         result = torch.autograd.functional.jacobian(lambda v: function(v[None])[0].flatten(), row)
     return result.reshape(-1, row.numel())
@@ -98,7 +98,9 @@ def mlp(partition: Partition, features: int, map_: Elementwise, context: int = 0
     return MLP(kept[0], map_.num_params * changed[0], (7,), context)
 
 
-def convnet(partition: Partition, shape: tuple[int, int, int], map_: Elementwise, context: int = 0) -> ConvNet:
+def convnet(
+    partition: Partition, shape: tuple[int, int, int], map_: Elementwise, context: int = 0
+) -> ConvNet:
     kept, changed = partition.shapes(shape)
     return ConvNet(kept[0], map_.num_params * changed[0], 5, 1, context)
 
@@ -113,7 +115,7 @@ def image_coupling(
     return Coupling(partition, map_, convnet(partition, shape, map_, context))
 
 
-# ---- partitions: name → (constructor, event shape) ---------------------------------------------------------
+# ---- partitions: name → (constructor, event shape) -----------------------------------------------
 
 PARTITIONS: dict[str, tuple[Callable[[], Partition], tuple[int, ...]]] = {
     "halves 1": (Halves, (1,)),
@@ -135,7 +137,7 @@ PARTITIONS: dict[str, tuple[Callable[[], Partition], tuple[int, ...]]] = {
     "swapped random 5": (lambda: Random(5).swapped(), (5,)),
 }
 
-# ---- elementwise maps: name → constructor -------------------------------------------------------------------
+# ---- elementwise maps: name → constructor --------------------------------------------------------
 
 ELEMENTWISE: dict[str, Callable[[], Elementwise]] = {
     "shift": Shift,
@@ -147,7 +149,7 @@ ELEMENTWISE: dict[str, Callable[[], Elementwise]] = {
     "mixture, 1 component": lambda: MixtureOfLogistics(components=1),
 }
 
-# ---- bijections: name → case --------------------------------------------------------------------------------
+# ---- bijections: name → case ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,9 @@ class Case:
 
 def _nested_factor_out() -> Bijection:
     inner = FactorOut(Channels(), image_coupling(Channels(), Affine(), (2, 2, 2)), (4, 2, 2))
-    outer = Composition([image_coupling(Checkerboard(), Affine(), (2, 4, 4)), ActNorm(2), Squeeze(), ActNorm(8)])
+    outer = Composition(
+        [image_coupling(Checkerboard(), Affine(), (2, 4, 4)), ActNorm(2), Squeeze(), ActNorm(8)]
+    )
     return Composition([outer, FactorOut(Channels(), Composition([ActNorm(4), inner]), (8, 2, 2))])
 
 
@@ -208,9 +212,7 @@ BIJECTIONS: dict[str, Case] = {
         lambda: Composition([ActNorm(3), vector_coupling(Halves(), Affine(), 3), LULinear(3, seed=2)]), (3,)
     ),
     "composition given a context": Case(
-        lambda: Composition(
-            [vector_coupling(p, Affine(), 3, M) for p in (Halves(), Halves().swapped())]
-        ),
+        lambda: Composition([vector_coupling(p, Affine(), 3, M) for p in (Halves(), Halves().swapped())]),
         (3,),
         M,
     ),
@@ -240,7 +242,7 @@ BIJECTIONS: dict[str, Case] = {
     "logit of an image": Case(Logit, (1, 3, 3), highest=256),
 }
 
-# ---- architectures: name → (constructor of a small one, its context or none) --------------------------------
+# ---- architectures: name → (constructor of a small one, its context or none) ---------------------
 
 ARCHITECTURES: dict[str, Callable[..., Flow]] = {
     "nice": lambda **given: architectures.nice(5, hidden=(6,), **given),
@@ -283,3 +285,29 @@ def missing_elementwise() -> set[str]:
 
 def missing_bijections() -> set[str]:
     return missing(bijections, Bijection, (m for case in BIJECTIONS.values() for m in case.make().modules()))
+
+
+def _pattern(changed: Tensor) -> str:
+    """What a coupling changes of its event (C, H, W), by the numbers of channel, row and column alone."""
+    channels = len(changed)
+    c, i, j = torch.meshgrid(*(torch.arange(n) for n in changed.shape), indexing="ij")
+    patterns = {
+        "odd pixels": (i + j) % 2 == 1,
+        "even pixels": (i + j) % 2 == 0,
+        "last channels": c >= channels // 2,
+        "first channels": c < channels // 2,
+    }
+    return next(name for name, mask in patterns.items() if torch.equal(mask, changed))
+
+
+def coupling_patterns(flow: Flow, x: Tensor) -> list[tuple[tuple[int, ...], str]]:
+    """Event shape and pattern of each coupling in the order in which x meets them; perturbs their weights."""
+    seen: list[tuple[tuple[int, ...], str]] = []
+
+    def record(_: nn.Module, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:
+        seen.append((tuple(inputs[0].shape[1:]), _pattern((outputs[0] != inputs[0]).all(0))))
+
+    for seed, layer in enumerate(m for m in flow.modules() if isinstance(m, Coupling)):
+        perturbed(layer, seed=seed).register_forward_hook(record)
+    flow(x)
+    return seen

@@ -4,10 +4,10 @@ import mpmath
 import pytest
 import torch
 from mpmath import mpf
-from tests.contracts import generator, noise
 
 from rheon.distributions import Base, StandardLogistic, StandardNormal
 from rheon.errors import RheonError
+from tests.contracts import generator, noise
 
 BASES = [StandardNormal, StandardLogistic]
 

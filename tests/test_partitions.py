@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.contracts import PARTITIONS, layouts, missing_partitions, noise
 
 from rheon.errors import RheonError
 from rheon.partitions import Alternating, Channels, Checkerboard, Halves, Partition, Random, Stripes
+from tests.contracts import PARTITIONS, layouts, missing_partitions, noise
 
 
 def numbered(shape: tuple[int, ...]) -> torch.Tensor:
@@ -95,7 +95,7 @@ def test_random_is_its_seed():
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert first.numel() == 10
-    # The indices are the frozen stream's, whatever the versions of torch and numpy: a saved model relies on it.
+    # The frozen stream's, whatever the versions of torch and numpy: a saved model relies on it.
     assert Random(8, seed=0).split(numbered((8,)))[0].tolist() == [[1, 2, 6, 7]]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from rheon.architectures.recipe import architecture
-from rheon.architectures.stack import alternate, image_shape, positive
+from rheon.architectures.stack import alternate, check_context_features, image_shape, positive
 from rheon.bijections import ActNorm, Bijection, Composition, Coupling, FactorOut, Squeeze
 from rheon.conditioners import ConvNet
 from rheon.distributions import StandardNormal
@@ -102,6 +102,7 @@ def _multiscale(
 ) -> Flow:
     event = image_shape(shape)
     positive(levels=levels, width=width, blocks=blocks)
+    check_context_features(context_features)
     _check_levels(event[1], event[2], levels)
 
     def level(shape: tuple[int, int, int], remaining: int) -> Bijection:
@@ -143,16 +144,14 @@ def couplings(
 
 
 def _check_levels(height: int, width: int, levels: int) -> None:
+    possible = max((n for n in range(1, 29) if height % 2**n == 0 and width % 2**n == 0), default=0)
+    if levels <= possible:
+        return
+    fits = f"{height}×{width} allows levels up to {possible}" if possible else f"{height}×{width} allows none"
+    if levels > 12:
+        raise RheonError(f"levels={levels} is more than any image has: {fits}.")
     step = 2**levels
-    if height % step or width % step:
-        possible = max((n for n in range(1, 30) if height % 2**n == 0 and width % 2**n == 0), default=0)
-        fits = (
-            f"{height}×{width} allows levels up to {possible}"
-            if possible
-            else f"{height}×{width} allows none"
-        )
-        raise RheonError(
-            f"levels={levels} needs height and width divisible by {step}: {fits}; pad to "
-            f"{-(-height // step) * step}×{-(-width // step) * step} or crop to "
-            f"{max(height // step, 1) * step}×{max(width // step, 1) * step}."
-        )
+    advice = f"pad to {-(-height // step) * step}×{-(-width // step) * step} pixels"
+    if min(height, width) >= step:
+        advice += f" or crop to {height // step * step}×{width // step * step}"
+    raise RheonError(f"levels={levels} needs height and width divisible by {step}: {fits}; {advice}.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 
 from rheon.architectures.recipe import architecture
-from rheon.architectures.stack import alternate, image_shape, positive
+from rheon.architectures.stack import alternate, check_conditioners, image_shape, positive
 from rheon.bijections import Bijection, Composition, Coupling, Flatten, Scaling
 from rheon.conditioners import MLP
 from rheon.distributions import StandardLogistic, StandardNormal
@@ -46,8 +46,9 @@ def nice(
     shape = (features,) if isinstance(features, int) else image_shape(features)
     size = prod(shape)
     positive(features=size, couplings=couplings)
+    check_conditioners(hidden, context_features)
     bases = {"logistic": StandardLogistic, "normal": StandardNormal}
-    if base not in bases:
+    if not isinstance(base, str) or base not in bases:
         raise RheonError(f"base must be 'logistic' or 'normal', got {base!r}.")
     layers: list[Bijection] = [] if len(shape) == 1 else [Flatten(shape)]
     (size_a,), _ = Alternating().shapes((size,)) if size > 1 else ((0,), (1,))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rheon.architectures.recipe import architecture
-from rheon.architectures.stack import alternate, positive
+from rheon.architectures.stack import alternate, check_conditioners, positive
 from rheon.bijections import ActNorm, Bijection, Composition, Coupling
 from rheon.conditioners import MLP
 from rheon.distributions import StandardNormal
@@ -38,6 +38,7 @@ def realnvp(
     torch.Size([5, 2])
     """
     positive(features=features, couplings=couplings)
+    check_conditioners(hidden, context_features)
     (size_a,), _ = Halves().shapes((features,))
     layers: list[Bijection] = [ActNorm(features)]
     for part in alternate(Halves(), couplings, size_a):

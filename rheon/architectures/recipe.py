@@ -27,8 +27,11 @@ def architecture(build: Callable[P, Flow]) -> Callable[P, Flow]:
     def built(*args: P.args, **kwargs: P.kwargs) -> Flow:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        seed = bound.arguments["seed"]
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise RheonError(f"seed must be a whole number from 0 to 2⁶³ - 1, got {seed!r}.")
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(bound.arguments["seed"])
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed accelerators too
             flow = build(*args, **kwargs)
         arguments = {name: _plain(value) for name, value in bound.arguments.items()}
         flow.recipe = Recipe(build.__name__, arguments)

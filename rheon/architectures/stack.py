@@ -19,13 +19,30 @@ def alternate(partition: Partition, couplings: int, size_a: int) -> Iterator[Par
 def positive(**sizes: int) -> None:
     """Refuses sizes below 1, by name."""
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if not _whole(size, 1):
             raise RheonError(f"{name} must be a whole number of at least 1, got {size!r}.")
+
+
+def check_conditioners(hidden: object, context_features: object) -> None:
+    """Refuses widths of hidden layers, or a number of context features, that no network can have."""
+    if not isinstance(hidden, (tuple, list)) or not all(_whole(width, 1) for width in hidden):
+        raise RheonError(f"hidden must be the widths of the hidden layers, such as (64, 64), got {hidden!r}.")
+    check_context_features(context_features)
+
+
+def check_context_features(context_features: object) -> None:
+    """Refuses what is no number of features."""
+    if not _whole(context_features, 0):
+        raise RheonError(f"context_features must be a whole number of at least 0, got {context_features!r}.")
 
 
 def image_shape(shape: object) -> tuple[int, int, int]:
     """(C, H, W) from a sequence of three positive whole numbers."""
     numbers = tuple(shape) if isinstance(shape, (tuple, list)) else ()
-    if len(numbers) != 3 or not all(isinstance(n, int) and n > 0 for n in numbers) or prod(numbers) > 2**28:
+    if len(numbers) != 3 or not all(_whole(n, 1) for n in numbers) or prod(numbers) > 2**28:
         raise RheonError(f"shape must be (channels, height, width), got {shape!r}.")
     return numbers
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

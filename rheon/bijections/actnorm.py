@@ -1,9 +1,12 @@
 """z = exp(s) ⊙ x + b, one pair a channel, started from the data."""
 
+from collections.abc import Sequence
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
-from rheon.bijections.base import Bijection
+from rheon.bijections.base import Bijection, check_channels
 from rheon.errors import RheonError
 
 
@@ -33,7 +36,7 @@ class ActNorm(Bijection):
         self.register_load_state_dict_post_hook(ActNorm._after_load)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if self.training and not self._ready:
+        if self.training and not self._ready and len(x):
             self._initialise(x.detach())
         scale, bias = self._per_channel(x)
         return x * scale.exp() + bias, self._log_det(x)
@@ -62,7 +65,11 @@ class ActNorm(Bijection):
         return self.log_scale.view(shape), self.bias.view(shape)
 
     def _log_det(self, x: Tensor) -> Tensor:
-        return (self.log_scale.sum() * x[0, 0].numel()).expand(len(x))
+        return (self.log_scale.sum() * prod(x.shape[2:])).expand(len(x))
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_channels(self, event_shape, len(self.bias), 1, 3)
+        return super().latent_shapes(event_shape)
 
     def extra_repr(self) -> str:
         return str(len(self.bias))

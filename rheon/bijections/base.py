@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from rheon.errors import RheonError
+
 
 class Bijection(nn.Module, ABC):
     """f: x → z. Each direction returns its value and log|det| of its own Jacobian, shape (B,), in nats."""
@@ -25,6 +27,25 @@ class Bijection(nn.Module, ABC):
         that the bijection cannot take raises a :class:`~rheon.RheonError`.
         """
         return (torch.Size(event_shape),)
+
+
+def check_channels(bijection: Bijection, event_shape: Sequence[int], channels: int, *ranks: int) -> None:
+    """Refuses events of another number of channels, or of another rank: they would broadcast."""
+    if len(event_shape) not in ranks or event_shape[0] != channels:
+        forms = " or ".join("(D,)" if rank == 1 else "(C, H, W)" for rank in ranks)
+        raise RheonError(
+            f"{type(bijection).__name__} was built for {channels} features or channels of events {forms}, "
+            f"got events of shape {tuple(event_shape)}."
+        )
+
+
+def check_event(bijection: Bijection, event_shape: Sequence[int], expected: Sequence[int]) -> None:
+    """Refuses events of another shape than the bijection was built for."""
+    if tuple(event_shape) != tuple(expected):
+        raise RheonError(
+            f"{type(bijection).__name__} was built for events of shape {tuple(expected)}, "
+            f"got {tuple(event_shape)}."
+        )
 
 
 def sum_event(x: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
 """z = γ ⊙ (x - μ) / √(v + ε) + β with the batch's statistics in training, running ones otherwise."""
 
+from collections.abc import Sequence
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
-from rheon.bijections.base import Bijection
+from rheon.bijections.base import Bijection, check_channels
 
 
 class BatchNorm(Bijection):
@@ -57,7 +60,11 @@ class BatchNorm(Bijection):
         return self.log_gamma - 0.5 * (var + self.eps).log()
 
     def _log_det(self, log_scale: Tensor, x: Tensor) -> Tensor:
-        return (log_scale.sum() * x[0, 0].numel()).expand(len(x))
+        return (log_scale.sum() * prod(x.shape[2:])).expand(len(x))
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_channels(self, event_shape, len(self.beta), 1, 3)
+        return super().latent_shapes(event_shape)
 
     def extra_repr(self) -> str:
         return f"{len(self.beta)}, momentum={self.momentum}, eps={self.eps}"

@@ -6,8 +6,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from rheon.bijections.base import Bijection
-from rheon.errors import RheonError
+from rheon.bijections.base import Bijection, check_event
 from rheon.partitions import Partition
 
 
@@ -48,8 +47,5 @@ class FactorOut(Bijection):
         return self.partition.merge(x_a, z_b.unflatten(1, self.shape_b)), log_det
 
     def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
-        if tuple(event_shape) != tuple(self.event_shape):
-            raise RheonError(
-                f"FactorOut was built for events {tuple(self.event_shape)}, got {tuple(event_shape)}."
-            )
+        check_event(self, event_shape, self.event_shape)
         return (self.shape_b, *self.inner_shapes)

@@ -1,12 +1,13 @@
 """Fixed elementwise maps: preprocessing that is part of the model, with its log-determinant."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import logsigmoid
 
-from rheon.bijections.base import Bijection, sum_event
+from rheon.bijections.base import Bijection, check_event, sum_event
 from rheon.errors import RheonError
 
 
@@ -38,6 +39,10 @@ class Standardise(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return z * self.scale + self.mean, self.scale.log().sum().expand(len(z))
 
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_event(self, event_shape, self.mean.shape)
+        return super().latent_shapes(event_shape)
+
     def extra_repr(self) -> str:
         return str(tuple(self.mean.shape))
 
@@ -45,9 +50,9 @@ class Standardise(Bijection):
 class Logit(Bijection):
     """z = logit(v), v = α + (1 - 2α) x / levels: [0, levels] → R, for dequantised intensities.
 
-    The edge squeeze α keeps v off 0 and 1. With z at hand, log dv/dz = -softplus(z) - softplus(-z), so
+    The edge squeeze α keeps v off 0 and 1. With z at hand, log dv/dz = log sigmoid(z) + log sigmoid(-z), so
 
-        log|det| = Σ softplus(z) + softplus(-z) + log((1 - 2α) / levels).
+        log|det| = Σ log((1 - 2α) / levels) - log sigmoid(z) - log sigmoid(-z).
 
     ``inverse`` gives exactly x back, also beyond [0, levels], where α leaves a margin.
 
@@ -70,11 +75,11 @@ class Logit(Bijection):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = (self.alpha + self._slope * x).logit()
-        return z, sum_event(softplus(z) + softplus(-z) + math.log(self._slope))
+        return z, sum_event(math.log(self._slope) - logsigmoid(z) - logsigmoid(-z))
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = (z.sigmoid() - self.alpha) / self._slope
-        return x, -sum_event(softplus(z) + softplus(-z) + math.log(self._slope))
+        return x, -sum_event(math.log(self._slope) - logsigmoid(z) - logsigmoid(-z))
 
     def extra_repr(self) -> str:
         return f"levels={self.levels}, alpha={self.alpha}"

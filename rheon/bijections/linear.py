@@ -1,10 +1,12 @@
 """z = W x + b with W = P L U: learned mixing of features, or of the channels of every pixel."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rheon.bijections.base import Bijection
+from rheon.bijections.base import Bijection, check_channels
 from rheon.partitions import fixed_permutation
 
 
@@ -39,16 +41,22 @@ class LULinear(Bijection):
         self.register_buffer("lower_mask", torch.ones(features, features).tril(-1), persistent=False)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        lower, upper = self.factors()
-        weight = (lower @ upper).index_select(0, self.order)
-        return functional.linear(x, weight, self.bias), self.log_diagonal.sum().expand(len(x))
+        with _own_precision(x):
+            lower, upper = self.factors()
+            weight = (lower @ upper).index_select(0, self.order)
+            return functional.linear(x, weight, self.bias), self.log_diagonal.sum().expand(len(x))
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        lower, upper = self.factors()
-        y = (z - self.bias).index_select(1, self.order.argsort()).T
-        y = torch.linalg.solve_triangular(lower, y, upper=False, unitriangular=True)
-        x = torch.linalg.solve_triangular(upper, y, upper=True).T
-        return x, -self.log_diagonal.sum().expand(len(z))
+        with _own_precision(z):
+            lower, upper = self.factors()
+            y = (z - self.bias).index_select(1, self.order.argsort()).T
+            y = torch.linalg.solve_triangular(lower, y, upper=False, unitriangular=True)
+            x = torch.linalg.solve_triangular(upper, y, upper=True).T
+            return x, -self.log_diagonal.sum().expand(len(z))
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_channels(self, event_shape, self.features, 1)
+        return super().latent_shapes(event_shape)
 
     def factors(self) -> tuple[Tensor, Tensor]:
         """L and U."""
@@ -80,9 +88,17 @@ class InvertibleConv1x1(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return self._per_pixel(self.linear.inverse, z)
 
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_channels(self, event_shape, self.linear.features, 3)
+        return super().latent_shapes(event_shape)
+
     @staticmethod
-    def _per_pixel(map_: object, x: Tensor) -> tuple[Tensor, Tensor]:
-        batch, _, height, width = x.shape
-        pixels = x.movedim(1, 3)  # a view of channels-last memory
-        y, log_det = map_(pixels.flatten(0, 2))  # type: ignore[operator]
-        return y.view(batch, height, width, -1).movedim(3, 1), log_det[:batch] * (height * width)
+    def _per_pixel(map_: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor) -> tuple[Tensor, Tensor]:
+        pixels = x.movedim(1, 3)  # a view where memory is channels-last
+        y, log_det = map_(pixels.flatten(0, 2))
+        return y.view(pixels.shape).movedim(3, 1), log_det[: len(x)] * (x.shape[2] * x.shape[3])
+
+
+def _own_precision(x: Tensor) -> torch.autocast:
+    """Autocast lowers the precision of networks; what flows through a bijection keeps its own."""
+    return torch.autocast(x.device.type, enabled=False)

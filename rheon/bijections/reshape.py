@@ -1,14 +1,15 @@
 """Bijections that only move scalars about: log|det| = 0."""
 
+import operator
 from collections.abc import Sequence
 from math import prod
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from rheon.bijections.base import Bijection
+from rheon.bijections.base import Bijection, check_channels, check_event
 from rheon.errors import RheonError
+from rheon.partitions import blocks_to_phases, phases_to_blocks
 
 
 class Squeeze(Bijection):
@@ -34,17 +35,19 @@ class Squeeze(Bijection):
         self.order = order
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = pixel_unshuffle(x, 2)
+        phases = [phase.movedim(1, 3) for phase in blocks_to_phases(x)]
         if self.order == "diagonal":
-            phases = z.unflatten(1, (-1, 4))
-            z = torch.cat([phases[:, :, k] for k in self.diagonal], 1)
-        return z, _zeros(x)
+            z = torch.cat([phases[k] for k in self.diagonal], 3)
+        else:
+            z = torch.stack(phases, 4).flatten(3)
+        return z.movedim(3, 1), _zeros(x)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.order == "diagonal":
             p00, p11, p01, p10 = z.chunk(4, 1)
-            z = torch.stack((p00, p01, p10, p11), 2).flatten(1, 2)
-        return pixel_shuffle(z, 2), _zeros(z)
+        else:
+            p00, p01, p10, p11 = z.unflatten(1, (z.shape[1] // 4, 4)).unbind(2)
+        return phases_to_blocks(p00, p01, p10, p11), _zeros(z)
 
     def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
         if len(event_shape) != 3 or event_shape[1] % 2 or event_shape[2] % 2:
@@ -70,6 +73,7 @@ class Flatten(Bijection):
         return z.unflatten(1, self.event_shape), _zeros(z)
 
     def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_event(self, event_shape, self.event_shape)
         return (torch.Size((prod(event_shape),)),)
 
     def extra_repr(self) -> str:
@@ -88,8 +92,12 @@ class Permutation(Bijection):
 
     def __init__(self, order: Sequence[int]) -> None:
         super().__init__()
+        try:
+            order = [operator.index(place) for place in order]
+        except TypeError:
+            raise RheonError(f"Permutation: order must be a permutation of 0 … D-1, got {order}.") from None
         if sorted(order) != list(range(len(order))) or not order:
-            raise RheonError(f"Permutation: order must be a permutation of 0 … D-1, got {list(order)}.")
+            raise RheonError(f"Permutation: order must be a permutation of 0 … D-1, got {order}.")
         self.register_buffer("order", torch.tensor(order), persistent=False)
         self.register_buffer("inverse_order", self.order.argsort(), persistent=False)
 
@@ -98,6 +106,10 @@ class Permutation(Bijection):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return z.index_select(1, self.inverse_order), _zeros(z)
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_channels(self, event_shape, len(self.order), 1, 3)
+        return super().latent_shapes(event_shape)
 
 
 def _zeros(x: Tensor) -> Tensor:

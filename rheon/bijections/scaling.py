@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rheon.bijections.base import Bijection
+from rheon.bijections.base import Bijection, check_event
 
 
 class Scaling(Bijection):
@@ -26,6 +26,10 @@ class Scaling(Bijection):
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return z * (-self.log_scale).exp(), -self.log_scale.sum().expand(len(z))
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_event(self, event_shape, self.log_scale.shape)
+        return super().latent_shapes(event_shape)
 
     def extra_repr(self) -> str:
         return str(tuple(self.log_scale.shape))

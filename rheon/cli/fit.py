@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
+from rheon.cli.numbers import Count, Levels, Positive, Seed, Share
 from rheon.cli.paths import check_data, check_directory, model_name
 from rheon.errors import RheonError
 
@@ -15,25 +15,23 @@ MINUTES = 1.5
 
 INTERRUPTED = 130
 
-Positive = Parameter(validator=Number(gt=0))
-
 
 @Parameter(name="*", group="Training")
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """Those of :class:`rheon.training.Settings` that have a flag; None leaves what suits the kind of data."""
 
-    minutes: Annotated[float | None, Positive] = None
+    minutes: Positive | None = None
     "Minutes to train at most; 1.5 unless --steps is given. Training ends sooner when nothing gets better."
-    steps: Annotated[int | None, Positive] = None
+    steps: Count | None = None
     "Steps to train at most, in place of minutes: on one machine the same seed then gives the same bits."
-    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
+    seed: Seed = 0
     "Of everything that is random: split, initial weights, order, noise."
-    batch_size: Annotated[int | None, Positive] = None
+    batch_size: Count | None = None
     "Images or rows per step."
-    learning_rate: Annotated[float | None, Positive] = None
+    learning_rate: Positive | None = None
     "Its peak."
-    threads: Annotated[int | None, Positive] = None
+    threads: Count | None = None
     "CPU threads; measured unless given."
 
 
@@ -43,8 +41,8 @@ def fit(
     *,
     out: Path | None = None,
     architecture: str | None = None,
-    levels: Annotated[int | None, Parameter(validator=Number(gte=2, lte=256))] = None,
-    test_share: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.2,
+    levels: Levels | None = None,
+    test_share: Share = 0.2,
     overwrite: Annotated[bool, Parameter(negative=())] = False,
     training: Training = Training(),
 ) -> int:

@@ -45,9 +45,7 @@ class Fit:
         # Saved before anything else is tried: what took long to learn is not lost to what comes after it.
         model.save(self.out, overwrite=self.overwrite)
         if not complete:
-            note(
-                f"interrupted: the best weights so far are saved in {self.out}, without figures and pictures"
-            )
+            note(f"interrupted: the best weights so far are saved in {self.out}, without figures")
             return False
         try:
             model.info["figures"] = figures(model, learn, test, seed)
@@ -66,11 +64,9 @@ class Fit:
         if isinstance(whole.content, Table):
             return TableDensity() if self.architecture is None else TableDensity(self.architecture)
         levels = whole.images.levels
-        return (
-            ImageDensity(levels=levels)
-            if self.architecture is None
-            else ImageDensity(self.architecture, levels)
-        )
+        if self.architecture is None:
+            return ImageDensity(levels=levels)
+        return ImageDensity(self.architecture, levels)
 
     def _train(self, model: Model, learn: Data, test: Data, settings: Settings) -> bool:
         """Trains to the end, or to Ctrl-C; returns which."""
@@ -91,10 +87,11 @@ class Fit:
         interrupt: EndOnInterrupt,
     ) -> None:
         first = next(records)
-        budget = f"{settings.steps:,} steps" if settings.steps else f"{settings.minutes:g} minutes"
         threads = f"{first.threads} thread{'s' * (first.threads > 1)}"
         learn, choose = rows_of(model.info["data"])
-        say(f"{architecture(model)}, {parameters(model):,} parameters, {threads}, at most {budget}")
+        say(
+            f"{architecture(model)}, {parameters(model):,} parameters, {threads}, at most {_budget(settings)}"
+        )
         say(f"{learn:,} {noun(model)} to learn from, {choose:,} to choose weights by, {len(test):,} to test")
         with progress(unit(model), noun(model)) as shown:
             shown.update(first)
@@ -111,7 +108,7 @@ class Fit:
             model.layout = whole.images.layout
         last = model.history[-1]
         best = next((record.step for record in reversed(model.history) if record.best), None)
-        over = last.step == settings.steps or last.remaining <= 0
+        over = last.step == settings.steps or last.remaining < 0.02 * last.seconds
         model.info["training"] = {
             "ended": "early, nothing got better" if not over else "with the budget",
             "steps": last.step,
@@ -120,7 +117,7 @@ class Fit:
             f"{noun(model)}_per_second": round(last.rows_per_second, 1),
             "parameters": parameters(model),
             "threads": last.threads,
-            "budget": f"{settings.steps} steps" if settings.steps else f"{settings.minutes} minutes",
+            "budget": _budget(settings),
             "batch_size": settings.batch_size,
             "learning_rate": settings.learning_rate,
             "seed": settings.seed,
@@ -135,3 +132,7 @@ class Fit:
             say(line)
         say()
         say(f"{self.out}: {', '.join(sorted(file.name for file in self.out.iterdir()))}")
+
+
+def _budget(settings: Settings) -> str:
+    return f"{settings.steps:,} steps" if settings.steps else f"{settings.minutes:g} minutes"

@@ -6,9 +6,7 @@ import threading
 from types import FrameType
 from typing import Self
 
-_ANSWER = (
-    b"\nending after this step, to save the best weights so far; Ctrl-C again ends now and saves nothing\n"
-)
+_ANSWER = b"\nending after this step, to save the best weights so far; Ctrl-C again ends now, unsaved\n"
 
 
 class EndOnInterrupt:

@@ -1,15 +1,18 @@
 """The pictures that a fit leaves in the model directory."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from rheon.cli.console import note
 from rheon.cli.data import Data
 from rheon.cli.kinds import Model, unit
+from rheon.errors import RheonError
 from rheon.images import ImageDensity, read_images
 from rheon.reports import density_picture, png, side_by_side, training_curve, window_of
+from rheon.tables import TableDensity
 
 _BASELINES = {
     "mixture_bits_per_dim": "Gaussian mixture",
@@ -24,11 +27,17 @@ _BASELINES = {
 def pictures(model: Model, test: Data, seed: int) -> dict[str, bytes]:
     """Files by name: the training curve, and new images beside real ones or a density in the plane."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it speaks up when it builds its font cache
-    files = {"training.png": png(_curve(model, model.info["figures"]))}
+    draw: dict[str, Callable[[], Any]] = {"training.png": lambda: _curve(model)}
     if isinstance(model, ImageDensity):
-        files["samples.png"] = png(_samples(model, test.images.images, seed))
+        draw["samples.png"] = lambda: _samples(model, test.images.images, seed)
     elif len(model.columns) == 2:
-        files["density.png"] = png(_plane(model, test, seed))
+        draw["density.png"] = lambda: _plane(model, test, seed)
+    files = {}
+    for name, picture in draw.items():
+        try:
+            files[name] = png(picture())
+        except RheonError as error:  # a flow that was hardly trained may draw what is not finite
+            note(f"left out: {name} ({error})")
     return files
 
 
@@ -38,10 +47,9 @@ def new_images(model: ImageDensity, n: int, temperature: float, seed: int | None
     return read_images(drawn, levels=model.levels, layout=model.layout).images
 
 
-def _curve(model: Model, figures: Mapping[str, Any]) -> Any:
-    baselines = {
-        f"{name} (test)": figures[key] for key, name in _BASELINES.items() if figures.get(key) is not None
-    }
+def _curve(model: Model) -> Any:
+    figures = model.info["figures"]
+    baselines = {f"{name} (test)": figures[key] for key, name in _BASELINES.items() if key in figures}
     return training_curve([record.as_dict() for record in model.history], unit(model), baselines)
 
 
@@ -53,7 +61,7 @@ def _samples(model: ImageDensity, real: np.ndarray, seed: int) -> Any:
     )
 
 
-def _plane(model: Any, test: Data, seed: int) -> Any:
+def _plane(model: TableDensity, test: Data, seed: int) -> Any:
     real = test.table.values
     return density_picture(
         model.log_prob,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from rheon.cli.console import say
+from rheon.cli.numbers import Count, NotNegative, Seed
 from rheon.cli.paths import TABLE_SUFFIXES, check_file
 from rheon.storage import read_config
 
@@ -18,10 +18,10 @@ def sample(
     model: Path,
     /,
     *,
-    number: Annotated[int, Parameter(name=["--number", "-n"], validator=Number(gte=1))] = 64,
+    number: Annotated[Count, Parameter(name=["--number", "-n"])] = 64,
     out: Path,
-    temperature: Annotated[float, Parameter(validator=Number(gte=0))] = 1.0,
-    seed: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    temperature: NotNegative = 1.0,
+    seed: Seed | None = None,
 ) -> None:
     """Draw new images or rows from a model.
 

@@ -1,12 +1,10 @@
 """``rheon score``: the log-density of every image or row."""
 
 from pathlib import Path
-from typing import Annotated, Any
-
-from cyclopts import Parameter
-from cyclopts.validators import Number
+from typing import Any
 
 from rheon.cli.console import note, say
+from rheon.cli.numbers import Count, Seed
 from rheon.cli.paths import TABLE_SUFFIXES, check_data, check_file
 from rheon.errors import RheonError
 from rheon.storage import read_config
@@ -18,8 +16,8 @@ def score(
     /,
     *,
     out: Path | None = None,
-    draws: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
-    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    draws: Count = 1,
+    seed: Seed = 0,
 ) -> None:
     """Give every image or row its log-density, and print the mean with its standard error.
 

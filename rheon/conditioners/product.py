@@ -24,7 +24,8 @@ def product(x: Tensor, layer: nn.Module) -> Tensor:
     """``layer(x)`` for x (B, in): (B, out), equal to rounding, with derivatives of every order."""
     weight, bias = cast(Tensor, layer.weight), cast(Tensor, layer.bias)
     large = x.shape[0] * weight.numel() >= _WORTH and x.dtype == torch.float32 and x.device.type == "cpu"
-    if large and _onednn is not None and not torch.compiler.is_compiling():
+    plain = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
+    if large and _onednn is not None and not plain:
         y: Tensor = _Product.apply(x, weight, bias)
         return y
     return functional.linear(x, weight, bias)

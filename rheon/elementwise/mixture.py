@@ -1,5 +1,7 @@
 """Mixture of logistics: f̂ = affine ∘ logit ∘ F, where F is the CDF of a K-component mixture."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -8,6 +10,9 @@ from rheon.elementwise.affine import Affine
 from rheon.elementwise.base import Elementwise
 from rheon.errors import RheonError
 
+_ROUNDS = 120
+"""Enough to halve any bracket of float64 numbers down to its last bit, with as many Newton steps between."""
+
 
 class MixtureOfLogistics(Elementwise):
     """y = exp(s) logit F(x) + t, with F(x) = Σ_k π_k sigmoid((x - μ_k) / e^{c_k}), ψ in R^(3K+2).
@@ -15,7 +20,7 @@ class MixtureOfLogistics(Elementwise):
         log dy/dx = s + log F'(x) - log F(x) - log(1 - F(x))
 
     Strictly increasing from R onto R. There is no closed inverse: it is bracketed by the components' own
-    quantiles, found by bisection and polished by Newton steps, and gradients flow through the last step.
+    quantiles and found by Newton steps with bisection; its gradients are those of the implicit function.
 
     Reference: Ho, Chen, Srinivas, Duan, Abbeel, *Flow++*, 2019, arXiv:1902.00275.
 
@@ -34,7 +39,9 @@ class MixtureOfLogistics(Elementwise):
         # With ψ = 0 all components coincide (the identity) and would for ever receive the same gradient;
         # a gain of its own for each mean parts them at the first step.
         self.gains: Tensor
-        self.register_buffer("gains", torch.linspace(-1, 1, components), persistent=False)
+        signs = torch.arange(components) % 2 * 2.0 - 1
+        gains = signs * torch.linspace(0.5, 1, components)
+        self.register_buffer("gains", gains, persistent=False)
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         y, log_slope = _logit_mixture(x, *self._mixture(params))
@@ -47,7 +54,12 @@ class MixtureOfLogistics(Elementwise):
         with torch.no_grad():
             x = _solve(target, *mixture)
         value, log_slope = _logit_mixture(x, *mixture)
-        x = x + (target - value) * (-log_slope).exp()
+        if torch.is_grad_enabled():
+            # By the implicit function theorem dx = (dy - ∂f) / f': a term that is zero carries the gradient.
+            slack = target - value
+            largest = math.log(torch.finfo(x.dtype).max) / 2
+            x = x + (slack - slack.detach()) * (-log_slope.detach()).clamp(max=largest).exp()
+            _, log_slope = _logit_mixture(x, *mixture)
         return x, log_scale - log_slope
 
     def _mixture(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -74,18 +86,20 @@ def _solve(y: Tensor, log_pi: Tensor, mu: Tensor, c: Tensor) -> Tensor:
     """x with logit F(x) = y. F lies between its components, so x lies between their quantiles at y."""
     quantiles = mu + c.exp() * y.unsqueeze(1)
     low, high = quantiles.amin(1), quantiles.amax(1)
-    x = (low + high) / 2
-    # Newton from the middle, replaced by a bisection wherever it would leave the bracket: quadratic at the
-    # end, never worse than halving. 60 rounds halve any bracket below the rounding of float64.
-    tolerance = 4 * torch.finfo(y.dtype).eps
-    for _ in range(60):
+    x, last = (low + high) / 2, high - low
+    # Newton's steps, and a bisection wherever one would leave the bracket or is not half of the one before:
+    # so either the step or the bracket halves each time, and no steps run in a circle.
+    tolerance = 2 * torch.finfo(y.dtype).eps
+    for _ in range(_ROUNDS):
         value, log_slope = _logit_mixture(x, log_pi, mu, c)
         error = value - y
         low, high = torch.where(error < 0, x, low), torch.where(error > 0, x, high)
-        step = x - error * (-log_slope).exp()
-        proposal = torch.where((step >= low) & (step <= high), step, (low + high) / 2)
-        moved = (proposal - x).abs() > tolerance * (1 + x.abs())
-        x = proposal
-        if not bool(moved.any()):
+        step = error * (-log_slope).exp()
+        newton = x - step
+        good = (newton >= low) & (newton <= high) & (2 * step.abs() <= last.abs())
+        proposal = torch.where(good, newton, (low + high) / 2)
+        proposal = torch.where(error == 0, x, proposal)
+        last, x = proposal - x, proposal
+        if not torch.compiler.is_compiling() and not bool((last.abs() > tolerance * (1 + x.abs())).any()):
             break
     return x

@@ -36,7 +36,7 @@ class RationalQuadraticSpline(Elementwise):
             raise RheonError(
                 f"RationalQuadraticSpline: bins must be from 2 to {round(1 / self.min_bin) - 1}, got {bins}."
             )
-        if not 0 < bound < float("inf"):
+        if isinstance(bound, bool) or not 0 < bound < float("inf"):
             raise RheonError(f"RationalQuadraticSpline: bound must be positive and finite, got {bound}.")
         self.bins, self.bound = bins, bound
         self.num_params = 3 * bins - 1
@@ -91,7 +91,8 @@ class RationalQuadraticSpline(Elementwise):
 
     def _with_tails(self, x: Tensor, y: Tensor, log_slope: Tensor) -> tuple[Tensor, Tensor]:
         within = x.abs() < self.bound
-        return torch.where(within, y, x), torch.where(within, log_slope, torch.zeros_like(log_slope))
+        # 0 * log_slope, not 0: parameters that are no number must not give a density in the tails either.
+        return torch.where(within, y, x), torch.where(within, log_slope, 0 * log_slope)
 
     def extra_repr(self) -> str:
         return f"bins={self.bins}, bound={self.bound}"

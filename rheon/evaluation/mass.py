@@ -38,8 +38,9 @@ def integrates_to_one(s: Subject) -> list[Check]:
 
 def _masses(s: Subject, context: Tensor | None, tolerance: float) -> Masses:
     low, high, samples = sampled_box(s.flow, context, s.generator())
-    cells = first_cells(low, high, samples, most=16)
-    return cubature(conditioned(s.flow, context), cells, tolerance, _MAX_POINTS)
+    log_p = conditioned(s.flow, context)
+    cells = first_cells(log_p, low, high, samples, _MAX_POINTS // 100)
+    return cubature(log_p, cells, tolerance, _MAX_POINTS)
 
 
 def _histogram(s: Subject, context: Tensor | None, masses: Masses, n: int = 20_000) -> Check:

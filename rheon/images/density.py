@@ -169,6 +169,8 @@ class ImageDensity(Density):
             shape, layout = tuple(config["schema"]["shape"]), config["schema"]["layout"]
         except (KeyError, TypeError) as error:
             raise ModelError(f"config.json of an image model lacks {error}.") from None
+        if name not in ARCHITECTURES:
+            raise ModelError(f"config.json names the architecture {name!r}, which this rheon does not have.")
         model = cls(name, levels, alpha)
         model.shape, model.layout = shape, layout
 

@@ -10,9 +10,10 @@ import numpy as np
 from rheon.reports.text import plain
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_BLUE, _RED, _GREY = "#5b7da8", "#d1495b", "#444444"
+_BLUE, _PALE, _RED, _GREY = "#5b7da8", "#c9d3e0", "#d1495b", "#444444"
 
 
 @dataclass(frozen=True)
@@ -55,30 +56,13 @@ def training_curve(
     """
     from matplotlib.figure import Figure
 
-    records = list(records)
-    steps = np.array([record["step"] for record in records])
-    loss = np.array([unit(record["loss"]) for record in records])
-    validated = [record for record in records if record["validation"] is not None]
+    records, baselines = list(records), baselines or {}
     figure = Figure((9, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    window = len(loss) // 25
-    pale = window > 1
-    axes.plot(
-        steps, loss, color="#c9d3e0" if pale else _BLUE, lw=0.8 if pale else 1.6, label="training batches"
-    )
-    if pale:
-        smooth_steps, smooth = (_running(values, window) for values in (steps, loss))
-        axes.plot(smooth_steps, smooth, color=_BLUE, lw=1.6, label="training, smoothed")
-    if validated:
-        at = np.array([record["step"] for record in validated])
-        value = np.array([unit(record["validation"]) for record in validated])
-        best = int(value.argmin() if unit.lower_is_better else value.argmax())
-        axes.plot(at, value, color=_RED, lw=2, label="validation")
-        axes.plot(at[best], value[best], "o", color=_RED, label=f"best, {value[best]:.3f}")
-        loss = np.concatenate((loss, value))
-    low, high = _limits(loss, unit, list((baselines or {}).values()))
-    axes.set_ylim(low, high)
-    for name, level, place in _labels(baselines or {}, low, high):
+    trained, validated = _points(records, "loss", unit), _points(records, "validation", unit)
+    _draw(axes, trained, validated, unit)
+    low, high = _limits(np.concatenate((trained[1], validated[1])), unit, list(baselines.values()))
+    for name, level, place in _labels(baselines, low, high):
         axes.axhline(level, color=_GREY, lw=1, ls=(0, (5, 3)))
         axes.annotate(
             f"{plain(name, 40)}: {level:.3f}",
@@ -91,16 +75,38 @@ def training_curve(
             color=_GREY,
             parse_math=False,
         )
+    axes.set_xlim(0, max(*(record["step"] for record in records), 1))
+    axes.set_ylim(low, high)
     axes.set_xlabel("step")
-    better = "lower" if unit.lower_is_better else "higher"
     what = "bits per dimension" if unit.name == "bits/dim" else "mean log p(x), nats per row"
-    axes.set_ylabel(f"{what} ({better} is better)")
-    axes.set_xlim(0, max(steps[-1], 1))
-    axes.grid(color="#eee")
+    axes.set_ylabel(f"{what} ({'lower' if unit.lower_is_better else 'higher'} is better)")
+    axes.grid(color="#eeeeee")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
     return figure
+
+
+def _points(records: list[Mapping[str, Any]], name: str, unit: Unit) -> tuple[np.ndarray, np.ndarray]:
+    """Steps, and the figures of those steps that have one."""
+    points = [(record["step"], unit(record[name])) for record in records if record[name] is not None]
+    finite = [point for point in points if np.isfinite(point[1])]
+    return tuple(np.array(finite, dtype=float).reshape(-1, 2).T)  # type: ignore[return-value]
+
+
+def _draw(axes: "Axes", trained: Any, validated: Any, unit: Unit) -> None:
+    steps, loss = trained
+    window = len(loss) // 25
+    color, width = (_PALE, 0.8) if window > 1 else (_BLUE, 1.6)
+    axes.plot(steps, loss, color=color, lw=width, label="training batches")
+    if window > 1:
+        smooth = (_running(values, window) for values in trained)
+        axes.plot(*smooth, color=_BLUE, lw=1.6, label="training, smoothed")
+    steps, value = validated
+    if len(value):
+        best = int(value.argmin() if unit.lower_is_better else value.argmax())
+        axes.plot(steps, value, color=_RED, lw=2, label="validation")
+        axes.plot(steps[best], value[best], "o", color=_RED, label=f"best, {value[best]:.3f}")
 
 
 def _labels(levels: Mapping[str, float], low: float, high: float) -> Iterator[tuple[str, float, float]]:
@@ -119,8 +125,7 @@ def _running(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _limits(shown: np.ndarray, unit: Unit, levels: list[float]) -> tuple[float, float]:
-    """All that is good, and of the steep beginning only a part: what matters are the differences at the end."""
-    shown = shown[np.isfinite(shown)]
+    """All that is good, and of the steep beginning a part: what matters are the differences at the end."""
     if not len(shown):
         return 0.0, 1.0
     ordered = np.sort(shown if unit.lower_is_better else -shown)

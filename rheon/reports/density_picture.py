@@ -92,6 +92,6 @@ def density_picture(
 def window_of(data: Array) -> Window:
     """A window around nearly all rows (N, 2): outliers beyond the outer thousandths do not widen it."""
     low, high = np.quantile(data, (0.001, 0.999), axis=0)
-    pad = 0.1 * (high - low) + 1e-9 * np.abs(data).max(0)
+    pad = np.where(high > low, 0.1 * (high - low), 1e-6 * (1 + np.abs(low)))
     (left, bottom), (right, top) = (low - pad).tolist(), (high + pad).tolist()
     return (left, right), (bottom, top)

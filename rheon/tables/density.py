@@ -144,6 +144,8 @@ class TableDensity(Density):
             mean, scale = tensors.pop("mean"), tensors.pop("scale")
         except (KeyError, TypeError) as error:
             raise ModelError(f"the model directory of a table lacks {error}.") from None
+        if name not in ARCHITECTURES:
+            raise ModelError(f"config.json names the architecture {name!r}, which this rheon does not have.")
         model = cls(name)
         model.columns, model.dtypes = columns, dtypes
         if mean.shape != (len(columns),) or mean.dtype != torch.float64 or scale.dtype != torch.float64:

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from rheon.training.settings import Settings
 from rheon.training.weights import Weights
@@ -11,7 +12,7 @@ from rheon.training.weights import Weights
 _WEIGHT_OF_NEWEST = 0.02
 
 
-class Descent(torch.optim.AdamW):
+class Descent:
     """Fused AdamW on -log p that clips, and leaves a step out where loss or gradient is not finite.
 
     A gradient g is shortened to ``settings.clip`` times the usual norm u, where
@@ -20,31 +21,27 @@ class Descent(torch.optim.AdamW):
 
     so that a batch with an outlier cannot throw the weights far, and no scale has to be known beforehand.
 
-    ``grad_scale`` and ``found_inf`` are what torch's ``GradScaler`` hands to a fused optimiser: the gradient
-    is divided by the first, and where the second is 1 nothing changes, neither weights nor moments nor the
-    count of steps. So clipping needs no pass over the gradient, and leaving out does not wait for the device.
+    It is AdamW as a function, since the class loads torch's compiler, which takes seconds. The fused kernel
+    divides the gradient by ``grad_scale``, and where ``found_inf`` is 1 changes nothing, neither weights nor
+    moments nor the count: so clipping needs no pass over the gradient, and leaving out no waiting for a GPU.
 
     Reference: Loshchilov, Hutter, *Decoupled weight decay regularization*, 2019, arXiv:1711.05101.
 
     Attributes:
+        mean, square: running moments of the gradient, like θ.
+        count: number of steps taken, a tensor on the device.
         skipped: number of steps left out, a tensor on the device.
         usual_norm: u, 0 before the first step.
     """
 
-    grad_scale: Tensor
-    found_inf: Tensor
-
     def __init__(self, weights: Weights, settings: Settings) -> None:
-        super().__init__(
-            [weights.vector],
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        self.skipped = torch.zeros((), device=weights.vector.device)
-        self.usual_norm = torch.zeros_like(self.skipped, dtype=weights.vector.dtype)
+        self.mean = torch.zeros_like(weights.vector)
+        self.square = torch.zeros_like(weights.vector)
+        self.count = torch.zeros((), device=weights.vector.device)
+        self.skipped = torch.zeros_like(self.count)
+        self.usual_norm = torch.zeros_like(self.count, dtype=weights.vector.dtype)
         self._weights = weights
+        self._settings = settings
         self._clip = math.inf if settings.clip is None else settings.clip
 
     def descend(
@@ -55,15 +52,30 @@ class Descent(torch.optim.AdamW):
             loss = -flow(x, context).mean()
             loss.backward()
         loss = loss.detach()
-        norm = torch.linalg.vector_norm(self._weights.gather_gradient())
+        gradient = self._weights.take_gradient()
+        norm = torch.linalg.vector_norm(gradient)
         finite = torch.isfinite(norm + loss)
         begun = self.usual_norm > 0
         clipped = torch.minimum(norm, torch.where(begun, self._clip * self.usual_norm, math.inf))
         usual = torch.where(begun, self.usual_norm.lerp(clipped, _WEIGHT_OF_NEWEST), clipped)
         self.usual_norm = torch.where(finite, usual, self.usual_norm)
         self.skipped = self.skipped + ~finite
-        self.grad_scale = (norm / clipped).nan_to_num_(nan=1.0).float()  # 0/0: a gradient of zero
-        self.found_inf = (~finite).float()
-        self.param_groups[0]["lr"] = rate
-        self.step()
+        adamw(
+            [self._weights.vector],
+            [gradient],
+            [self.mean],
+            [self.square],
+            [],
+            [self.count],
+            fused=True,
+            grad_scale=(norm / clipped).nan_to_num_(nan=1.0).float(),  # 0/0: a gradient of zero
+            found_inf=(~finite).float(),
+            amsgrad=False,
+            beta1=self._settings.betas[0],
+            beta2=self._settings.betas[1],
+            lr=rate,
+            weight_decay=self._settings.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
         return loss, norm

@@ -114,7 +114,7 @@ def _steps(
                 _skipped=reading(descent.skipped),
             )
     finally:
-        # While Python shuts down nobody is left to use the flow, and torch may abort on what it is asked to do.
+        # When Python shuts down nobody is left to use the flow, and torch may abort on what it is asked.
         if not sys.is_finalizing():
             weights.release(watch.best)
             flow.eval()

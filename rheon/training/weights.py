@@ -38,24 +38,23 @@ class Weights:
         self._parameters = [trained[name] for name in self._names]
         self._own = [p.data for p in self._parameters]
         self._axes = [_axes_by_stride(p) for p in self._own]
-        self.vector = nn.Parameter(self._flat(self._own))
-        for parameter, view in zip(self._parameters, self._views(self.vector.detach()), strict=True):
+        self.vector = self._flat(self._own)
+        for parameter, view in zip(self._parameters, self._views(self.vector), strict=True):
             parameter.data = view
         # An infinite constant (the edge of a table) does not move, and its average would be NaN.
         moving = {
             name: b for name, b in module.named_buffers() if b.is_floating_point() and b.isfinite().all()
         }
         self._buffer_names = list(moving)
-        self.moving = [self.vector.detach(), *moving.values()]
+        self.moving = [self.vector, *moving.values()]
         self._module = module
 
-    def gather_gradient(self) -> Tensor:
-        """Moves the parameters' gradients into ``vector.grad``, zero where there is none, and returns it."""
+    def take_gradient(self) -> Tensor:
+        """Takes the parameters' gradients from them, as one vector; zero where there is none."""
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
-        self.vector.grad = self._flat(gradients)
         for parameter in self._parameters:
             parameter.grad = None
-        return self.vector.grad
+        return self._flat(gradients)
 
     @torch.no_grad()
     def copy_into(self, module: nn.Module, values: Sequence[Tensor]) -> None:

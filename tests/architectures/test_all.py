@@ -3,16 +3,17 @@
 import inspect
 import json
 from copy import deepcopy
+from itertools import pairwise
 
 import pytest
 import torch
-from tests import contracts
-from tests.contracts import M, generator, log_abs_det, noise, perturbed
 
 from rheon.architectures import ARCHITECTURES, build
 from rheon.bijections import ActNorm, Coupling
 from rheon.flow import Flow
 from rheon.partitions import Partition, Swapped
+from tests import contracts
+from tests.contracts import M, generator, log_abs_det, noise, perturbed
 
 SMALL = list(contracts.ARCHITECTURES)
 ALL = SMALL + list(contracts.BIG_ARCHITECTURES)
@@ -27,7 +28,9 @@ def test_every_architecture_is_listed():
 
 
 def test_every_architecture_takes_a_context():
-    assert [name for name, f in ARCHITECTURES.items() if "context_features" not in inspect.signature(f).parameters] == []
+    assert [
+        name for name, f in ARCHITECTURES.items() if "context_features" not in inspect.signature(f).parameters
+    ] == []
 
 
 def check_end_to_end(made: Flow, rows: int = 2) -> None:
@@ -49,9 +52,9 @@ def test_log_density_is_that_of_the_whole_jacobian(name, context):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", contracts.BIG_ARCHITECTURES)
-def test_log_density_of_a_big_one_is_that_of_the_whole_jacobian(name):
-    check_end_to_end(perturbed(make(name), scale=0.05), rows=1)
+@pytest.mark.parametrize(("name", "context"), [("cifar10, batch norm", 0), ("cifar10", M), ("imagenet32", 0)])
+def test_log_density_of_a_big_one_is_that_of_the_whole_jacobian(name, context):
+    check_end_to_end(perturbed(make(name, context_features=context), scale=0.05), rows=1)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -79,7 +82,7 @@ def test_starts_as_the_base_itself(name):
     torch.testing.assert_close(made.log_prob(x), expected, rtol=tolerance, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", ALL)
 def test_every_context_gives_a_density_of_its_own(name):
     made = perturbed(make(name, context_features=M), scale=0.2)
     x, given = noise(3, *made.event_shape), noise(2, M)
@@ -95,7 +98,7 @@ def test_every_context_gives_a_density_of_its_own(name):
 
 
 def changes(made: Flow, x: torch.Tensor) -> list[tuple[type[Partition], torch.Tensor]]:
-    """Each coupling's kind of partition, and which scalars of its event it changed, in the order of the flow."""
+    """Each coupling's kind of partition and the scalars of its event that it changed, in the flow's order."""
     seen = []
 
     def record(layer: Coupling, inputs: tuple, outputs: tuple) -> None:
@@ -118,7 +121,7 @@ def test_any_two_couplings_of_a_kind_in_a_row_change_every_scalar(name):
     masks = changes(made, noise(2, *made.event_shape))
     assert len(masks) >= 2
     pairs = 0
-    for (kind, first), (next_kind, second) in zip(masks, masks[1:], strict=False):
+    for (kind, first), (next_kind, second) in pairwise(masks):
         if kind is next_kind and first.shape == second.shape:
             pairs += 1
             assert (first | second).all()

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+
 from tests.contracts import ARCHITECTURES, noise, perturbed
 
 pytestmark = [

@@ -2,12 +2,12 @@ import mpmath
 import pytest
 import torch
 from mpmath import mpf
-from tests.contracts import noise, perturbed
 from torch import nn
 
 from rheon.architectures import nice
 from rheon.bijections import Composition, Coupling, Scaling
 from rheon.errors import RheonError
+from tests.contracts import noise, perturbed
 
 
 @pytest.mark.parametrize("features", [2, 5, (1, 4, 4)])
@@ -45,7 +45,9 @@ def test_golden(base, x):
     first, second = Hand(0.7, -0.2, 1.3, 0.4), Hand(-1.1, 0.5, 0.8, -0.3)
     scales = [0.25, -0.6]
     made = nice(2, couplings=2, base=base).double().eval()
-    for coupling, hand in zip((m for m in made.modules() if isinstance(m, Coupling)), (first, second), strict=True):
+    for coupling, hand in zip(
+        (m for m in made.modules() if isinstance(m, Coupling)), (first, second), strict=True
+    ):
         coupling.conditioner = hand
     with torch.no_grad():
         next(m for m in made.modules() if isinstance(m, Scaling)).log_scale.copy_(

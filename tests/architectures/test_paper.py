@@ -1,11 +1,10 @@
 import pytest
 import torch
-from tests.architectures.test_multiscale import couplings
-from tests.contracts import noise, perturbed
 
 from rheon.architectures import realnvp_cifar10, realnvp_imagenet32
 from rheon.bijections import ActNorm, BatchNorm, Coupling
 from rheon.errors import RheonError
+from tests.contracts import coupling_patterns, noise, perturbed
 
 SMALL = {"width": 2, "blocks": 1}
 
@@ -34,7 +33,7 @@ def test_couplings_are_those_of_the_paper(build, scales):
         expected += [(squeezed, f"{which} channels") for which in ("last", "first", "last")]
         channels, size = 2 * channels, size // 2
     expected += [((channels, size, size), f"{which} pixels") for which in ("odd", "even", "odd", "even")]
-    assert couplings(made, noise(2, 3, 32, 32)) == expected
+    assert coupling_patterns(made, noise(2, 3, 32, 32)) == expected
 
 
 def test_what_is_factored_out_first_is_one_half_of_a_checkerboard():

@@ -56,9 +56,7 @@ def test_golden(x):
         x1, s_second = affine(x2, x1, hands[1], bounds[1])
         z = norm([x1, x2], 1)
         log_det = s_first + s_second + mpmath.fsum(mpf(s) for scale in scales for s in scale)
-        expected = float(
-            -mpmath.fsum(v**2 for v in z) / 2 - mpmath.log(2 * mpmath.pi) + log_det
-        )
+        expected = float(-mpmath.fsum(v**2 for v in z) / 2 - mpmath.log(2 * mpmath.pi) + log_det)
     got = made.log_prob(torch.tensor([x], dtype=torch.float64))
     assert got.item() == pytest.approx(expected, rel=1e-12)
 

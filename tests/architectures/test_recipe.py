@@ -8,9 +8,8 @@ from rheon.errors import RheonError
 def test_a_recipe_holds_every_argument_by_name():
     recipe = realnvp(3, hidden=(8, 4)).recipe
     assert recipe.name == "realnvp"
-    assert recipe.arguments["features"] == 3
-    assert recipe.arguments["hidden"] == [8, 4]
-    assert recipe.arguments["seed"] == 0
+    defaults = {"couplings": 8, "context_features": 0, "seed": 0}
+    assert recipe.arguments == {"features": 3, "hidden": [8, 4], **defaults}
 
 
 def test_every_name_is_that_of_its_function():
@@ -73,7 +72,7 @@ def test_a_hostile_recipe_gets_a_plain_refusal(arguments):
 
 
 def test_seeding_leaves_every_global_generator_alone(monkeypatch):
-    # torch.manual_seed also seeds the accelerators, whose state a fork of the CPU's generator does not restore.
+    # torch.manual_seed also seeds the accelerators, whose state a fork of the CPU's does not restore.
     seeded = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
     before = torch.get_rng_state()

@@ -2,10 +2,10 @@ from copy import deepcopy
 
 import pytest
 import torch
-from tests.contracts import noise
 
 from rheon.bijections import ActNorm, Composition, Inverse
 from rheon.errors import RheonError
+from tests.contracts import noise
 
 
 def data(shape: tuple[int, ...] = (3,), rows: int = 200, seed: int = 0) -> torch.Tensor:
@@ -20,7 +20,9 @@ def test_the_first_training_batch_is_standardised(shape):
     z, log_det = norm(data(shape))
     channels = z.movedim(1, 0).flatten(1)
     torch.testing.assert_close(channels.mean(1), torch.zeros(3, dtype=z.dtype), rtol=0, atol=1e-12)
-    torch.testing.assert_close(channels.var(1, correction=0), torch.ones(3, dtype=z.dtype), rtol=1e-12, atol=0)
+    torch.testing.assert_close(
+        channels.var(1, correction=0), torch.ones(3, dtype=z.dtype), rtol=1e-12, atol=0
+    )
     spread = data(shape).movedim(1, 0).flatten(1).std(1, correction=0)
     pixels = 1 if len(shape) == 1 else shape[1] * shape[2]
     assert log_det.tolist() == pytest.approx([-pixels * spread.log().sum().item()] * 200, rel=1e-12)
@@ -35,7 +37,9 @@ def test_it_happens_once():
         assert torch.equal(value, state[name])
 
 
-@pytest.mark.parametrize("use", ["forward in evaluation", "inverse", "inverse in evaluation", "of an Inverse"])
+@pytest.mark.parametrize(
+    "use", ["forward in evaluation", "inverse", "inverse in evaluation", "of an Inverse"]
+)
 def test_it_never_happens_in_evaluation_or_by_an_inverse(use):
     norm = ActNorm(3).double().train(mode="evaluation" not in use)
     x = data()

@@ -5,7 +5,6 @@ from math import prod
 
 import pytest
 import torch
-from tests.contracts import BIJECTIONS, Case, M, layouts, log_abs_det, missing_bijections, noise
 
 from rheon.bijections import (
     ActNorm,
@@ -26,6 +25,7 @@ from rheon.elementwise import Shift
 from rheon.errors import RheonError
 from rheon.flow import Flow
 from rheon.partitions import Checkerboard, Halves
+from tests.contracts import BIJECTIONS, Case, M, layouts, log_abs_det, missing_bijections, noise
 
 
 @pytest.fixture(params=BIJECTIONS)
@@ -185,7 +185,7 @@ def test_state_and_log_det_keep_float32_under_autocast(case):
 @pytest.mark.slow
 @torch.no_grad()
 def test_compiles_as_one_graph_in_both_directions(case):
-    # The capture of the graph, which is where data-dependent code fails; tests/architectures compiles to code.
+    # The capture of the graph, where data-dependent code fails; tests/architectures compiles to code.
     f, x, context = case.bijection(), case.x(3), case.given(3)
     expected = f(x, context)
     torch._dynamo.reset()

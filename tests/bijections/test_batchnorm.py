@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tests.contracts import noise
 
 from rheon.bijections import BatchNorm
+from tests.contracts import noise
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 2, 4)])
@@ -15,7 +15,9 @@ def test_training_uses_the_batch_and_its_log_det(shape):
     expected = (x - mean.view(view)) / (var.view(view) + 1e-4).sqrt()
     torch.testing.assert_close(z, expected, rtol=1e-12, atol=1e-12)
     pixels = x[0, 0].numel()
-    assert log_det.tolist() == pytest.approx([-0.5 * pixels * (var + 1e-4).log().sum().item()] * 50, rel=1e-12)
+    assert log_det.tolist() == pytest.approx(
+        [-0.5 * pixels * (var + 1e-4).log().sum().item()] * 50, rel=1e-12
+    )
 
 
 def test_running_statistics_follow_the_batches():

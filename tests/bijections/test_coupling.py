@@ -2,13 +2,13 @@ import math
 
 import pytest
 import torch
-from tests.contracts import PARTITIONS, image_coupling, jacobian, kind, noise, perturbed, vector_coupling
 from torch import nn
 
 from rheon.bijections import ActNorm, Composition, Coupling
 from rheon.elementwise import Affine, Elementwise, MixtureOfLogistics, RationalQuadraticSpline, Shift
 from rheon.errors import RheonError
 from rheon.partitions import Halves, Partition
+from tests.contracts import PARTITIONS, image_coupling, jacobian, kind, noise, perturbed, vector_coupling
 
 BOTH_PARTS = [name for name in PARTITIONS if not name.endswith(" 1") or "checkerboard" in name]
 
@@ -20,7 +20,9 @@ def coupling(partition: Partition, map_: Elementwise, shape: tuple[int, ...], se
     return perturbed(image_coupling(partition, map_, shape), seed=seed)
 
 
-@pytest.mark.parametrize("map_", [Shift(), Affine(), RationalQuadraticSpline(), MixtureOfLogistics(2)], ids=kind)
+@pytest.mark.parametrize(
+    "map_", [Shift(), Affine(), RationalQuadraticSpline(), MixtureOfLogistics(2)], ids=kind
+)
 @pytest.mark.parametrize("name", PARTITIONS)
 def test_jacobian_has_the_block_form_of_the_theory(name, map_):
     # [[I, 0], [∂f̂/∂x_A, ∂f̂/∂x_B]] in the order (x_A, x_B), the last block diagonal.

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from tests.contracts import noise, perturbed, vector_coupling
 
 from rheon.bijections import Composition, FactorOut, Permutation, Scaling, Squeeze
 from rheon.elementwise import Affine
 from rheon.errors import RheonError
 from rheon.partitions import Channels, Halves
+from tests.contracts import noise, perturbed, vector_coupling
 
 
 def test_layout_is_the_inner_latent_first_then_what_is_factored_out():
@@ -24,7 +24,9 @@ def test_nested_the_deepest_latent_comes_first_and_shapes_are_listed_from_the_fi
     x = noise(3, 2, 4, 4)
     z, _ = f(x)
     channels = torch.nn.functional.pixel_unshuffle(x, 2)
-    assert torch.equal(z, torch.cat([channels[:, part].flatten(1) for part in ([0, 1], [2, 3], [4, 5, 6, 7])], 1))
+    assert torch.equal(
+        z, torch.cat([channels[:, part].flatten(1) for part in ([0, 1], [2, 3], [4, 5, 6, 7])], 1)
+    )
     assert torch.equal(f.inverse(z)[0], x)
 
 

@@ -2,10 +2,10 @@ import mpmath
 import pytest
 import torch
 from mpmath import mpf
-from tests.contracts import noise
 
 from rheon.bijections import Logit, Standardise
 from rheon.errors import RheonError
+from tests.contracts import noise
 
 
 def test_standardise_is_its_formula():
@@ -70,7 +70,9 @@ def test_logit_gives_no_number_beyond_its_domain():
     assert not log_det.isfinite().any()
 
 
-@pytest.mark.parametrize(("levels", "alpha"), [(256, 0.0), (256, 0.5), (256, -0.1), (256, float("nan")), (1, 0.05)])
+@pytest.mark.parametrize(
+    ("levels", "alpha"), [(256, 0.0), (256, 0.5), (256, -0.1), (256, float("nan")), (1, 0.05)]
+)
 def test_logit_refuses_what_squeezes_nothing(levels, alpha):
     with pytest.raises(RheonError, match="Logit"):
         Logit(levels, alpha)

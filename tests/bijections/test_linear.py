@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from tests.contracts import jacobian, noise, perturbed
 
 from rheon.bijections import InvertibleConv1x1, LULinear
+from tests.contracts import jacobian, noise, perturbed
 
 
 def weight(layer: LULinear) -> torch.Tensor:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from tests.contracts import noise
 
 from rheon.bijections import Flatten, Permutation, Squeeze
 from rheon.errors import RheonError
+from tests.contracts import noise
 
 
 def numbered(*shape: int) -> torch.Tensor:

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.contracts import M, noise, perturbed
 
 from rheon.conditioners import ConvNet
 from rheon.errors import RheonError
+from tests.contracts import M, noise, perturbed
 
 
 def convnet(context: int = 0, blocks: int = 1) -> ConvNet:
@@ -30,15 +30,16 @@ def test_reads_every_channel_and_the_context_at_every_pixel():
 
 @pytest.mark.parametrize("blocks", [0, 1, 2])
 def test_sees_as_far_as_its_convolutions_reach(blocks):
-    # One pixel of input reaches 1 + 2 · blocks pixels to every side, and no further: no padding leaks around.
+    # One pixel of input reaches 1 + 2 · blocks pixels to every side and no further, nor around the edge.
     reach = 1 + 2 * blocks
     net = perturbed(convnet(blocks=blocks), scale=0.5)
     x = noise(1, 3, 15, 15)
-    changed = x.clone()
-    changed[0, :, 7, 7] += 1.0
-    differs = (net(x) != net(changed)).any(1)[0].nonzero()
-    assert differs.amin(0).tolist() == [7 - reach, 7 - reach]
-    assert differs.amax(0).tolist() == [7 + reach, 7 + reach]
+    for i, j in ((7, 7), (0, 14)):
+        changed = x.clone()
+        changed[0, :, i, j] += 1.0
+        differs = (net(x) != net(changed)).any(1)[0].nonzero()
+        assert differs.amin(0).tolist() == [max(i - reach, 0), max(j - reach, 0)]
+        assert differs.amax(0).tolist() == [min(i + reach, 14), min(j + reach, 14)]
 
 
 def test_layout_in_memory_does_not_matter():

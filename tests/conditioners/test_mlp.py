@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.contracts import M, noise, perturbed
 
 from rheon.conditioners import MLP, ResidualMLP
 from rheon.errors import RheonError
+from tests.contracts import M, noise, perturbed
 
 MAKERS = {
     "mlp": lambda features, out, context=0: MLP(features, out, (8, 8), context),
@@ -52,7 +52,9 @@ def test_without_context_features_a_context_is_not_looked_at(make):
     assert torch.equal(net(x), net(x, noise(5, M)))
 
 
-@pytest.mark.parametrize("context", [None, noise(5, M + 1), noise(4, M), noise(1, M), noise(M), noise(5, M, 1)])
+@pytest.mark.parametrize(
+    "context", [None, noise(5, M + 1), noise(4, M), noise(1, M), noise(M), noise(5, M, 1)]
+)
 def test_a_context_of_another_shape_is_refused(make, context):
     net = make(3, 6, M).double()
     with pytest.raises(RheonError, match=r"context .*\(5, 2\)"):

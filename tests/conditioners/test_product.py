@@ -2,10 +2,10 @@ import copy
 
 import pytest
 import torch
-from tests.contracts import noise
 from torch import Tensor, nn
 
 from rheon.conditioners.product import product
+from tests.contracts import noise
 
 # Small enough for the ordinary product, and large enough for the other one.
 SIZES = {"small": (7, 5, 3), "large": (700, 64, 70)}
@@ -35,7 +35,9 @@ def test_is_the_product(inputs):
 def test_first_and_second_derivatives(inputs):
     def derivatives(x: Tensor, layer: nn.Linear, function) -> list[Tensor]:
         x = x.clone().requires_grad_()
-        first = torch.autograd.grad(function(x, layer).sin().sum(), [x, *layer.parameters()], create_graph=True)
+        first = torch.autograd.grad(
+            function(x, layer).sin().sum(), [x, *layer.parameters()], create_graph=True
+        )
         second = torch.autograd.grad(first[0].square().sum(), [x, *layer.parameters()])
         return [*first, *second]
 
@@ -79,7 +81,9 @@ def test_float64_stays_float64(inputs):
     torch.testing.assert_close(got, layer(x), rtol=1e-14, atol=1e-14)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own forward-mode rules use it
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit.script. is deprecated"
+)  # torch's own forward-mode rules use it
 def test_forward_mode(inputs):
     x, layer = inputs
     direction = x.cos()

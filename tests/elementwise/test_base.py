@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tests.contracts import ELEMENTWISE, missing_elementwise, noise
 
 from rheon.elementwise import Elementwise
+from tests.contracts import ELEMENTWISE, missing_elementwise, noise
 
 
 @pytest.fixture(params=ELEMENTWISE)

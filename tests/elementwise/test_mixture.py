@@ -2,21 +2,19 @@ import mpmath
 import pytest
 import torch
 from mpmath import mpf
-from tests.contracts import noise
 
 from rheon.elementwise import MixtureOfLogistics
 from rheon.errors import RheonError
+from tests.contracts import noise
 
-GAINS = (-1, 1)  # of the two means: evenly spaced from -1 to 1
-
-
-def mixture(x: mpf, params: list[float], bound: float) -> tuple[mpf, mpf]:
-    """y and log dy/dx in 50 digits from F, 1 - F and F' as they are defined, K = 2."""
+GAINS = (-0.5, 1)  # of the two means: signs alternate, sizes evenly spaced from ½ to 1
+def mixture(x: mpf, params: list[float], gains: list[float], bound: float) -> tuple[mpf, mpf]:
+    """y and log dy/dx in 50 digits from F, 1 - F and F' as they are defined, K = 2, μ = gain · ψ."""
     raw_t, raw_s, *rest = (mpf(p) for p in params)
     s = mpf(bound) * mpmath.tanh(raw_s)
     exps = [mpmath.exp(w) for w in rest[:2]]
     weights = [e / mpmath.fsum(exps) for e in exps]
-    means = [gain * m for gain, m in zip(GAINS, rest[2:4], strict=True)]
+    means = [gain * m for gain, m in zip(gains, rest[2:4], strict=True)]
     scales = [mpmath.exp(mpf(bound) * mpmath.tanh(c / mpf(bound))) for c in rest[4:]]
     u = [(x - mu) / scale for mu, scale in zip(means, scales, strict=True)]
     cdf = mpmath.fsum(w / (1 + mpmath.exp(-v)) for w, v in zip(weights, u, strict=True))
@@ -34,9 +32,9 @@ PARAMS = [0.7, -0.4, 0.3, -0.9, -1.1, 0.8, 0.5, -0.6]
 
 @pytest.mark.parametrize("x", [-0.9, 0.0, 0.31, 2.4, 7.0, -12.0, 60.0, -300.0])
 def test_golden(x):
-    with mpmath.workdps(50):
-        expected = [float(v) for v in mixture(mpf(x), PARAMS, 3.0)]
     map_ = MixtureOfLogistics(components=2, bound=3.0)
+    with mpmath.workdps(50):
+        expected = [float(v) for v in mixture(mpf(x), PARAMS, map_.gains.tolist(), 3.0)]
     params = torch.tensor(PARAMS, dtype=torch.float64).view(1, 8, 1)
     y, log_slope = map_(torch.tensor([[x]], dtype=torch.float64), params)
     assert [y.item(), log_slope.item()] == pytest.approx(expected, rel=1e-12, abs=1e-12)

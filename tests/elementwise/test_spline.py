@@ -4,10 +4,10 @@ import mpmath
 import pytest
 import torch
 from mpmath import mpf
-from tests.contracts import noise
 
 from rheon.elementwise import RationalQuadraticSpline
 from rheon.errors import RheonError
+from tests.contracts import noise
 
 MIN_BIN = MIN_SLOPE = mpf("0.001")
 
@@ -105,6 +105,20 @@ def test_extreme_parameters_stay_monotone_and_invertible(dtype, scale, tolerance
     assert log_back.isfinite().all()
     assert (back.abs() <= x.abs().clamp_min(5.0)).all()
     torch.testing.assert_close(map_(back, params)[0], x, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("x", [1e30, -1e30, 5.0, -5.0, 6.0])
+def test_gradients_beyond_the_bound_are_those_of_the_identity(x, dtype):
+    # The branch that is not taken is computed too: what overflows there must not come back as 0 · ∞.
+    map_ = RationalQuadraticSpline(bins=8, bound=5.0)
+    for direction in (map_, map_.inverse):
+        at = torch.full((3, 1), x, dtype=dtype, requires_grad=True)
+        params = noise(3, 23, 1, dtype=dtype).requires_grad_()
+        y, log_slope = direction(at, params)
+        (y.sum() + log_slope.sum()).backward()
+        assert torch.equal(at.grad, torch.ones_like(at))
+        assert not params.grad.any()
 
 
 @pytest.mark.parametrize("bins", [1, 0, -3, 1000, 10**9])

@@ -22,8 +22,7 @@ class Net(nn.Module):
 
 
 def state(flow: nn.Module, descent: Descent) -> list[torch.Tensor]:
-    (kept,) = descent.state.values()
-    tensors = [*flow.parameters(), *kept.values(), descent.usual_norm]
+    tensors = [*flow.parameters(), descent.mean, descent.square, descent.count, descent.usual_norm]
     return [tensor.detach().clone() for tensor in tensors]
 
 

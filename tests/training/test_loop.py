@@ -9,7 +9,8 @@ from torch import nn
 
 import rheon
 from rheon.errors import RheonError
-from rheon.training import Rows, Settings, train
+from rheon.training import Rows, Settings, step_generator, train
+from rheon.training.order import Order
 from rheon.training.watch import mean_nats
 
 
@@ -45,6 +46,22 @@ def test_the_records_tell_the_run(normal, rows):
     assert all(record.remaining > 0 for record in records[:-1])
     assert records[-1].rows_per_second > 40 * 100 / seconds[-1]
     assert {(record.skipped, record.threads) for record in records} == {(0, 1)}
+
+
+def test_each_step_gets_the_rows_and_the_generator_of_its_number(normal, rows):
+    class Noted(Rows):
+        def batch(self, rows, generator):
+            seen.append((rows.tolist(), generator.initial_seed()))
+            return super().batch(rows, generator)
+
+    seen = []
+    run(normal, Noted(rows), steps=6, batch_size=150, seed=3)
+    order = Order(400, 150, seed=3)
+    expected = [(order.rows(s).tolist(), step_generator(3, s).initial_seed()) for s in range(6)]
+    assert seen == [
+        expected[0],
+        *expected,
+    ]  # the first once before the steps: layers take initial values from it
 
 
 @pytest.mark.usefixtures("untouched_rng")
@@ -91,6 +108,13 @@ def test_the_flow_ends_with_the_weights_that_validated_best(normal):
     assert records[-1].step == min(step for _, step in seen if step > best_step + 80) < 400
     assert mean_nats(normal, validation, 4 * 256, seed=0) == best
     assert normal.mean.mean().item() == pytest.approx(2.0, abs=0.5)
+
+
+def test_a_caller_without_gradients_can_train(normal, rows):
+    with torch.no_grad():
+        run(normal, Rows(rows), steps=3)
+        assert not torch.is_grad_enabled()
+    assert weights(normal) != [[0.0] * 3] * 2
 
 
 def test_a_batch_that_is_not_finite_is_left_out_and_counted(normal, rows):
@@ -176,7 +200,7 @@ def test_layers_that_wait_for_data_get_them_before_the_weights_are_copied(rows):
                 self.ready.fill_(True)
             return -((x - self.mean) ** 2).sum(1)
 
-    flow = Centred()
+    flow = Centred().eval()
     records = train(
         flow, Rows(rows), None, Settings(steps=1000, batch_size=400, learning_rate=1e-9, threads=1)
     )

@@ -1,0 +1,64 @@
+import json
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rheon.cli import main
+
+MOONS_ROWS = 500
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """A folder with fits of one command line each, the words that made them, and what was printed."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "hostile.csv").write_bytes(HOSTILE)
+    before = os.getcwd()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rheon.cli.data.TOY_ROWS", MOONS_ROWS)
+        os.chdir(folder)
+        try:
+            assert main("fit moons --steps 20 --architecture nice".split()) == 0
+            assert main("fit digits --steps 4 --batch-size 16 --seed 7 --threads 1".split()) == 0
+            assert main("fit hostile.csv --steps 5 --architecture nice".split()) == 0
+        finally:
+            os.chdir(before)
+    return folder
+
+
+def _hostile() -> bytes:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=200), rng.integers(-128, 128, 200)
+    lines = ['"<script>alert(1)</script>","\x1b[31mred\x1b[0m","=1+1","na\nme"']
+    lines += [f"{x},{y},{x * y},text" for x, y in zip(a, b, strict=True)]
+    return "\n".join(lines).encode()
+
+
+HOSTILE = _hostile()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def rheon(capfd):
+    """Runs the command in this process: code, out, err; nothing in either that steers a terminal."""
+
+    def run(words):
+        capfd.readouterr()
+        code = main(words.split() if isinstance(words, str) else words)
+        out, err = capfd.readouterr()
+        assert all(char.isprintable() or char == "\n" for char in out + err)
+        return SimpleNamespace(code=code, out=out, err=err)
+
+    return run
+
+
+def config(folder):
+    return json.loads((folder / "config.json").read_text())
