@@ -21,11 +21,35 @@ DONE, FAULT, USAGE, BAD_DATA, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141
 _EXAMPLES = """\
 Examples:
 
-  rheon fit digits                                        learn handwritten digits, in two minutes
-  rheon sample digits.rheon -n 64 --out new.png           draw 64 new ones
-  rheon score digits.rheon digits --out scores.csv        how likely is each image
-  rheon info digits.rheon                                 what is this model
+  rheon fit digits                                  learn handwritten digits
+  rheon sample digits.rheon -n 64 --out new.png     draw 64 new ones
+  rheon score digits.rheon digits --out s.csv       how likely is each of them
+  rheon info digits.rheon                           what is this model
 """
+
+# Told here and not by the verbs, whose modules the list of verbs (of each the first line) does not load.
+_VERBS = {
+    "fit": """Learn the density of images or of a table.
+
+Leaves a model directory with weights, model card, log and pictures, and
+prints how likely it makes images or rows that were kept apart. Ctrl-C ends
+training early and saves the best weights so far.
+
+Example: rheon fit measurements.csv --minutes 5""",
+    "sample": """Draw new images or rows.
+
+Example: rheon sample m.rheon -n 1000 --out new.parquet""",
+    "score": """Give every image or row its log-density.
+
+Prints the mean with its standard error. The columns of --out are, for images,
+index, name (where they are files), log_prob_nats and bits_per_dim; for rows,
+log_prob_nats, per product of the columns' units. It is in the data's order.
+
+Example: rheon score m.rheon new.csv --out scores.csv""",
+    "info": """Say what a model is, without loading it.
+
+Example: rheon info digits.rheon""",
+}
 
 
 def _version() -> str:
@@ -44,13 +68,8 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for _verb, _help, _example in (
-    ("fit", "Learn the density of images or of a table.", "rheon fit measurements.csv --minutes 5"),
-    ("sample", "Draw new images or rows.", "rheon sample m.rheon -n 1000 --out new.parquet"),
-    ("score", "Give every image or row its log-density.", "rheon score m.rheon new.csv --out scores.csv"),
-    ("info", "Say what a model is, without loading it.", "rheon info digits.rheon"),
-):
-    app.command(f"rheon.cli.{_verb}:{_verb}", name=_verb, help=_help, help_epilogue=f"Example: {_example}")
+for _place, (_verb, _help) in enumerate(_VERBS.items()):
+    app.command(f"rheon.cli.{_verb}:{_verb}", name=_verb, help=_help, help_epilogue="", sort_key=_place)
 
 
 def main(words: Sequence[str] | None = None) -> int:

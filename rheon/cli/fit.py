@@ -15,6 +15,12 @@ MINUTES = 1.5
 
 INTERRUPTED = 130
 
+_DATA = (
+    "digits, or a density in the plane: moons, rings, checkerboard, pinwheel, eight-gaussians; or a folder "
+    "of pictures of one size, an array of images (.npy, .npz), or a table (.csv, .tsv, .parquet, .arrow, "
+    ".feather, .npy, .npz)."
+)
+
 
 @Parameter(name="*", group="Training")
 @dataclass(frozen=True, kw_only=True)
@@ -36,24 +42,20 @@ class Training:
 
 
 def fit(
-    data: str,
+    data: Annotated[str, Parameter(help=_DATA)],
     /,
     *,
     out: Path | None = None,
     architecture: str | None = None,
     levels: Levels | None = None,
     test_share: Share = 0.2,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     training: Training = Training(),
 ) -> int:
-    """Learn the density of images or of a table, and save it as a model directory.
-
-    Ctrl-C ends training early and saves the best weights so far.
+    """Learns a density and leaves its model directory; returns the exit code.
 
     Args:
-        data: digits, or a density in the plane: moons, rings, checkerboard, pinwheel, eight-gaussians; or a
-            folder of pictures of one size, an array of images (.npy, .npz), or a table (.csv, .tsv, .parquet,
-            .feather, .npy, .npz).
+        data: Built-in data by name, or a path.
         out: The model directory to make; DATA.rheon in this folder unless given.
         architecture: nice, realnvp or spline, or a name from rheon.architectures.
         levels: Number of grey levels of images; told from the data unless given.

@@ -13,7 +13,7 @@ _LABELS = {"levels": "grey levels", "shape": "shape C, H, W", "layout": "axes"}
 
 
 def info(model: Path, /) -> None:
-    """Say what a model is: its data, architecture, training and figures. Its weights are not read.
+    """Says what a model is: its data, architecture, training and figures. Its weights are not read.
 
     Args:
         model: A model directory.

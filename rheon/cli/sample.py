@@ -13,23 +13,27 @@ from rheon.storage import read_config
 
 IMAGE_SUFFIXES = (".png", ".npz", ".npy")
 
+_OUT = (
+    "The file to write: for images .png (a sheet of all), .npz or .npy; "
+    "for rows .csv, .tsv, .parquet, .arrow or .feather."
+)
+
 
 def sample(
     model: Path,
     /,
     *,
     number: Annotated[Count, Parameter(name=["--number", "-n"])] = 64,
-    out: Path,
+    out: Annotated[Path, Parameter(help=_OUT)],
     temperature: NotNegative = 1.0,
     seed: Seed | None = None,
 ) -> None:
-    """Draw new images or rows from a model.
+    """Draws new images or rows from a model.
 
     Args:
         model: A model directory.
         number: How many to draw.
-        out: The file to write: of images .png (a sheet of all), .npz or .npy; of rows .csv, .tsv, .parquet,
-            .arrow or .feather.
+        out: The file to write.
         temperature: Of the noise that is drawn: below 1 draws are more typical and less varied.
         seed: The same seed gives the same draws; fresh ones without.
     """

@@ -19,10 +19,7 @@ def score(
     draws: Count = 1,
     seed: Seed = 0,
 ) -> None:
-    """Give every image or row its log-density, and print the mean with its standard error.
-
-    Of images the columns are index, name (of files), log_prob_nats and bits_per_dim; of rows log_prob_nats,
-    in the order of the data and per product of the columns' units.
+    """Gives every image or row its log-density, and prints the mean with its standard error.
 
     Args:
         model: A model directory.

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from rheon.conditioners.product import product
+from rheon.conditioners.product import narrow_product, product
 from rheon.errors import RheonError
 
 
@@ -35,7 +35,7 @@ class MLP(nn.Module):
         h = with_context(x_a, context, self.context_features)
         for layer in self.layers:
             h = product(h, layer).relu_()
-        return product(h, self.head)
+        return narrow_product(h, self.head)
 
 
 class ResidualMLP(nn.Module):
@@ -63,7 +63,7 @@ class ResidualMLP(nn.Module):
             # relu, not relu_: h itself goes on beside the block
             r = product(with_context(h.relu(), context, self.context_features), inner).relu_()
             h = h + product(r, outer)
-        return product(h.relu(), self.head)
+        return narrow_product(h.relu(), self.head)
 
 
 def linear(in_features: int, out_features: int) -> nn.Linear:

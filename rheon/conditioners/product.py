@@ -15,6 +15,8 @@ from torch.nn import functional
 _WORTH = 1 << 21
 """Multiplications from which oneDNN is the faster one, forward and backward taken together."""
 
+_NARROW = 32
+
 _onednn: Any = (
     getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 )
@@ -29,6 +31,15 @@ def product(x: Tensor, layer: nn.Module) -> Tensor:
         y: Tensor = _Product.apply(x, weight, bias)
         return y
     return functional.linear(x, weight, bias)
+
+
+def narrow_product(x: Tensor, layer: nn.Module) -> Tensor:
+    """``layer(x)`` laid out features-first in memory, strides (1, B), where the outputs are few."""
+    weight, bias = cast(Tensor, layer.weight), cast(Tensor, layer.bias)
+    if weight.shape[0] > _NARROW:
+        return product(x, layer)
+    # Each output is then one run of memory, and what is done to the parameters runs along the batch.
+    return torch.addmm(bias.unsqueeze(1), weight, x.t()).t()
 
 
 class _Product(torch.autograd.Function):

@@ -8,6 +8,8 @@ profile of p_Z is p_j up to a constant, and
 With a log-det that agrees with autograd this makes p itself integrate to 1, where no grid reaches.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -48,13 +50,13 @@ class _Profile:
     def __init__(self, s: Subject, context: Tensor | None) -> None:
         self.base, self.shape, self.context = s.flow.base, s.z.shape[1:], context
         z = self.base.sample(1024, self._conditions(1024), generator=s.generator()).flatten(1)
-        low, high = torch.quantile(z[:, :16], torch.tensor([0.16, 0.84], dtype=z.dtype))
-        self.scale = float(high - low) / 2
-        # One profile serves for all scalars where they are alike.
-        self.origin = z[:, :16].median().expand(s.dims)
+        # One place and scale, and one profile, serve for all scalars where they are alike.
+        self.origin, self.scale = (
+            values.expand(s.dims) for values in _place_and_scale(z[:, :16].reshape(-1, 1))
+        )
         alike = self._alike()
         if not alike:
-            self.origin = z.median(0).values
+            self.origin, self.scale = _place_and_scale(z)
         if not alike and s.dims > 64:
             self.refusal = "the scalars of the base differ from each other, D > 64"
         elif not all(self._independent(row) for row in z[:2]):
@@ -74,7 +76,7 @@ class _Profile:
 
     def cdf(self, z: Tensor) -> Tensor:
         """P(Z_j ≤ z_j), (D, B), for z (B, D)."""
-        t = (z - self.origin).T.contiguous()
+        t = ((z - self.origin) / self.scale).T.contiguous()
         right = torch.searchsorted(self._edges, t).clamp(1, len(self._edges) - 1)
         share = (t - self._edges[right - 1]) / (self._edges[right] - self._edges[right - 1])
         table = self._cdf.expand(len(t), -1)
@@ -82,21 +84,24 @@ class _Profile:
         return below + share.clamp(0, 1) * (above - below)
 
     def _integrate(self, axes: list[int]) -> None:
-        # Narrow cells at o, wide ones out to 1e8 σ.
-        self._edges = self.scale * torch.linspace(-19, 19, 2049, dtype=self.origin.dtype).sinh()
+        # In units of each scalar's scale: narrow cells at o, wide ones out to 1e8.
+        self._edges = torch.linspace(-19, 19, 2049, dtype=self.origin.dtype).sinh()
         cells = Cells(self._edges[:-1, None], self._edges[1:, None])
         mass = torch.stack(
-            [cubature(lambda t, j=j: self.along(j, t[:, 0]), cells, 1e-9, 1 << 18).mass for j in axes]  # type: ignore[misc]
+            [cubature(partial(self._along_one, j), cells, 1e-9, 1 << 18).mass * self.scale[j] for j in axes]
         )
         total = mass.sum(1)
         self._cdf = torch.cat((torch.zeros_like(mass[:, :1]), mass.cumsum(1)), 1) / total[:, None]
         self.log_total = float(self._log_p(self.origin[None]) + total.log().mean() * len(self.origin))
 
+    def _along_one(self, axis: int, t: Tensor) -> Tensor:
+        return self.along(axis, self.scale[axis] * t[:, 0])
+
     def _alike(self) -> bool:
         """Whether the profiles along all axes agree, at three places."""
         axes = torch.arange(len(self.origin))
         for place in (-1.7, 0.6, 2.9):
-            p = self.along(axes, torch.full_like(self.origin, place * self.scale))
+            p = self.along(axes, place * self.scale)
             if not bool(((p - p[0]).abs() <= 1e-9 * (1 + p[0].abs())).all()):
                 return False
         return True
@@ -112,6 +117,12 @@ class _Profile:
 
     def _conditions(self, n: int) -> Tensor | None:
         return None if self.context is None else self.context.expand(n, -1)
+
+
+def _place_and_scale(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Median, and half of what lies between the quantiles of ±1 σ, of each column."""
+    low, middle, high = torch.quantile(z, torch.tensor([0.16, 0.5, 0.84], dtype=z.dtype), 0)
+    return middle, (high - low) / 2
 
 
 BATTERY = (base_density,)

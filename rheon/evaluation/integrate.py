@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ def integral(
             for x (B, D) in float64.
         bounds: (low, high) of each dimension, in units of x.
         context: (M,), the one condition, for a conditional flow.
-        tolerance: absolute, where the integral is about 1; 1e-7 in 1-D, 5e-4 in 2-D unless given.
+        tolerance: absolute; 1e-7 in 1-D, 5e-4 in 2-D unless given.
         max_points: the most evaluations of log p.
         seed: of the samples.
 
@@ -75,9 +75,8 @@ def integral(
         if len(low) not in _NODES:
             raise RheonError(f"integral takes densities of 1 or 2 dimensions, got {len(low)}.")
         tolerance = _TOLERANCE[len(low)] if tolerance is None else tolerance
-        cells = first_cells(log_p, low, high, samples, max_points // 100)
-        found = cubature(log_p, cells, tolerance, max_points)
-    if found.error > tolerance * max(1.0, found.total):
+        found = integrate(log_p, low, high, samples, tolerance, max_points)
+    if found.error > tolerance:
         raise RheonError(
             f"integral: {max_points} evaluations leave an error of about {found.error:.0e}, more than the "
             f"tolerance of {tolerance:.0e}: give narrower bounds, a larger tolerance or larger max_points."
@@ -146,20 +145,29 @@ def sampled_box(
     return low - pad, high + pad, both
 
 
+def integrate(
+    log_p: LogDensity, low: Tensor, high: Tensor, samples: Tensor | None, tolerance: float, max_points: int
+) -> Masses:
+    """The mass of cells of the box; the error is infinite where samples show more than they could resolve."""
+    cells, finished = first_cells(log_p, low, high, samples, max_points // 100)
+    masses = cubature(log_p, cells, tolerance, max_points)
+    return masses if finished else replace(masses, error=math.inf)
+
+
 def first_cells(
     log_p: LogDensity, low: Tensor, high: Tensor, samples: Tensor | None, limit: int, most: int = 32
-) -> Cells:
+) -> tuple[Cells, bool]:
     """The box cut into 64 cells (1-D) or 16×16 (2-D), and further where samples show that there is more to see.
 
     A cell is halved as long as it holds more than ``most`` samples, or one with a log p that is a nat above that
-    of all nodes: a peak or a ridge that passes between them. There are at most about ``limit`` cells. Without
-    samples: 512 equal cells (1-D) or 64×64.
+    of all nodes: a peak or a ridge that passes between them. It stops at about ``limit`` cells and then says
+    so by False. Without samples: 512 equal cells (1-D) or 64×64.
     """
     cells, depth = Cells(low[None], high[None]), 0
     if samples is None:
         for _ in range(_PLAIN_DEPTH[len(low)]):
             cells = cells.halved()
-        return cells
+        return cells, True
     samples = samples[((samples >= low) & (samples < high)).all(1)]
     heights = log_p(samples).nan_to_num(-torch.inf)
     home = torch.zeros(len(samples), dtype=torch.long)
@@ -171,7 +179,8 @@ def first_cells(
         top = heights.new_full(count.shape, -torch.inf).scatter_reduce(0, home, heights, "amax")
         size = (cells.high - cells.low).log().sum(1)
         doubtful = ((count > 0) & ~cut & (top + size > _NOTHING)).nonzero()[:, 0]
-        cut[doubtful] = top[doubtful] > _log_values(log_p, cells[doubtful]).amax(1) + 1
+        if len(doubtful):
+            cut[doubtful] = top[doubtful] > _log_values(log_p, cells[doubtful]).amax(1) + 1
         cut &= (cells.high - cells.low > 1e-12 * (high - low)).all(1)
         # Each sample moves on to the part of its cell that it lies in, in the order of ``halved``.
         middle, kept = (cells.low + cells.high) / 2, cut[home]
@@ -180,8 +189,9 @@ def first_cells(
         samples, heights, depth = samples[kept], heights[kept], depth + 1
         done.append(cells[~cut])
         cells = cells[cut].halved()
+    finished = not len(cells.low)
     done.append(cells)
-    return Cells(torch.cat([part.low for part in done]), torch.cat([part.high for part in done]))
+    return Cells(torch.cat([part.low for part in done]), torch.cat([part.high for part in done])), finished
 
 
 def cubature(log_p: LogDensity, cells: Cells, tolerance: float, max_points: int) -> Masses:
@@ -192,7 +202,6 @@ def cubature(log_p: LogDensity, cells: Cells, tolerance: float, max_points: int)
     owner = torch.arange(len(mass))
     value = _rule(log_p, cells)
     points, spent = len(value) * _NODES[dims] ** dims, 0.0
-    tolerance *= max(1.0, float(value.sum()))
     while True:
         cells = cells.halved()
         halves = _rule(log_p, cells).view(-1, children)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rheon.evaluation.compare import RATE, uniformity
-from rheon.evaluation.integrate import Masses, conditioned, cubature, first_cells, sampled_box
+from rheon.evaluation.integrate import Masses, conditioned, integrate, sampled_box
 from rheon.evaluation.report import Check, measured, skipped
 from rheon.evaluation.subject import Subject
 
@@ -26,7 +26,7 @@ def integrates_to_one(s: Subject) -> list[Check]:
     found = [_masses(s, context, limit / 2) for context in contexts]
     off, error = (max(figures) for figures in zip(*((abs(m.total - 1), m.error) for m in found), strict=True))
     if error > limit / 2 and off <= limit + 10 * error:
-        reason = f"p is too rough: {_MAX_POINTS} evaluations leave an error of about {error:.0e}"
+        reason = f"p is too rough: {_MAX_POINTS} evaluations do not suffice (error {error:.0e})"
         return [skipped(name, reason) for name in names]
     points = sum(masses.points for masses in found)
     of = "" if s.context is None else f", largest of {len(contexts)} conditions"
@@ -38,9 +38,7 @@ def integrates_to_one(s: Subject) -> list[Check]:
 
 def _masses(s: Subject, context: Tensor | None, tolerance: float) -> Masses:
     low, high, samples = sampled_box(s.flow, context, s.generator())
-    log_p = conditioned(s.flow, context)
-    cells = first_cells(log_p, low, high, samples, _MAX_POINTS // 100)
-    return cubature(log_p, cells, tolerance, _MAX_POINTS)
+    return integrate(conditioned(s.flow, context), low, high, samples, tolerance, _MAX_POINTS)
 
 
 def _histogram(s: Subject, context: Tensor | None, masses: Masses, n: int = 20_000) -> Check:

@@ -82,7 +82,8 @@ def _steps(
 
     flow.train()
     with lent_global_rng(settings.seed, 0, device):
-        _initialise(flow, *batch(0))
+        with lent_threads(1):  # the same bits whatever the caller's number
+            _initialise(flow, *batch(0))
         threads = choose_threads(flow, batch, settings)
     weights = Weights(flow)
     watch = Watch(flow, weights, validation, settings, budget)

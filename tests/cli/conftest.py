@@ -8,11 +8,16 @@ import pytest
 from rheon.cli import main
 
 MOONS_ROWS = 500
+FITS = (
+    "fit moons --steps 20 --architecture realnvp",
+    "fit digits --steps 4 --batch-size 16 --seed 7 --threads 1",
+    "fit hostile.csv --steps 5 --architecture nice",
+)
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """A folder with fits of one command line each, the words that made them, and what was printed."""
+    """A folder in which the fits of FITS were made."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "hostile.csv").write_bytes(HOSTILE)
     before = os.getcwd()
@@ -20,9 +25,8 @@ def models(tmp_path_factory):
         patch.setattr("rheon.cli.data.TOY_ROWS", MOONS_ROWS)
         os.chdir(folder)
         try:
-            assert main("fit moons --steps 20 --architecture nice".split()) == 0
-            assert main("fit digits --steps 4 --batch-size 16 --seed 7 --threads 1".split()) == 0
-            assert main("fit hostile.csv --steps 5 --architecture nice".split()) == 0
+            for words in FITS:
+                assert main(words.split()) == 0
         finally:
             os.chdir(before)
     return folder

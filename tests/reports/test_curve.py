@@ -62,4 +62,5 @@ def test_labels_of_near_baselines_keep_apart():
     ids=["one", "none finite", "some not finite"],
 )
 def test_odd_trainings_are_drawn(records):
-    assert png(training_curve(records, Unit("nats"), {"$\\frac{": 1.0, "\x1b[31m": 2.0})).startswith(b"\x89PNG")
+    figure = training_curve(records, Unit("nats"), {"$\\frac{": 1.0, "\x1b[31m": 2.0})
+    assert png(figure).startswith(b"\x89PNG")

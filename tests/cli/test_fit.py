@@ -1,0 +1,132 @@
+"""``rheon fit`` from the command line to the directory; what its parts do is tested beside them."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import rheon as library
+from rheon.cli import fit
+from rheon.cli.paths import BUILT_IN
+from rheon.datasets import TOYS, load_digits, random_split
+from rheon.training import Settings
+from tests.cli.conftest import MOONS_ROWS, config
+
+FILES = {"README.md", "config.json", "model.safetensors", "training.jsonl", "training.png"}
+
+
+def test_digits_leave_a_whole_model(models):
+    folder = models / "digits.rheon"
+    assert {file.name for file in folder.iterdir()} == FILES | {"samples.png"}
+    facts = config(folder)
+    assert facts["data"]["description"].startswith("1,797 grey images of 8×8 pixels with 17 levels")
+    assert [facts["data"][f"{part}_images"] for part in ("training", "validation", "test")] == [1294, 144, 359]
+    assert facts["training"] | {"steps": 4, "seed": 7, "threads": 1, "batch_size": 16} == facts["training"]
+    assert len((folder / "training.jsonl").read_text().splitlines()) == 4
+    model = library.load(folder)
+    assert model.sample(3, seed=0).shape == (3, 8, 8), "in the layout of the data"
+    assert model.levels == 17
+    card = (folder / "README.md").read_text()
+    assert "359" in card
+    assert "1,797 grey images" in card
+
+
+def test_figures_are_those_of_rows_that_training_never_saw(models):
+    """The split done again here, the figure computed by the model that was saved."""
+    folder = models / "digits.rheon"
+    images = load_digits().images
+    learn, test = random_split(len(images), 0.2, seed=7)
+    figures, model = config(folder)["figures"], library.load(folder)
+    bits = model.bits_per_dim(images[test], seed=7)
+    assert figures["bits_per_dim"] == pytest.approx(bits.mean(), abs=1e-12)
+    assert figures["bits_per_dim_error"] == pytest.approx(bits.std(ddof=1) / np.sqrt(359), rel=1e-9)
+    assert 2.40 < figures["histogram_bits_per_dim"] < 2.46
+    assert 2.45 < figures["mixture_bits_per_dim"] < 2.70
+    assert 0 < figures["round_trip_error"] < 1e-3
+
+
+def test_a_density_in_the_plane_beside_the_truth(models):
+    folder = models / "moons.rheon"
+    assert {file.name for file in folder.iterdir()} == FILES | {"density.png"}
+    figures, model = config(folder)["figures"], library.load(folder)
+    x = TOYS["moons"].sample(MOONS_ROWS, 0)
+    _, test = random_split(MOONS_ROWS, 0.2, 0)
+    assert figures["true_log_prob"] == pytest.approx(TOYS["moons"].log_density(x[test]).mean())
+    assert figures["log_prob"] == pytest.approx(model.log_prob(x[test]).mean(), abs=1e-12)
+    assert figures["integral"] == pytest.approx(1, abs=1e-3)
+    assert figures["gaussian_log_prob"] < figures["true_log_prob"]
+    for name in ("density.png", "training.png"):
+        with Image.open(folder / name) as picture:
+            assert min(picture.size) > 400
+
+
+def test_what_is_printed(models, here, rheon, monkeypatch):
+    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+    shown = rheon("fit rings --steps 3 --architecture realnvp --out new.rheon")
+    assert shown.code == 0
+    lines = shown.out.splitlines()
+    assert lines[0] == "200 draws from rings, a density in the plane that is known"
+    assert lines[1].startswith("realnvp, ")
+    assert "thread" in lines[1]
+    assert lines[1].endswith("at most 3 steps")
+    assert lines[2] == "144 rows to learn from, 16 to choose weights by, 40 to test"
+    for words in ("40 test rows", "this model", "Gaussian mixture", "true density", "round trip", "integral"):
+        assert words in shown.out
+    assert lines[-1].startswith("new.rheon: README.md, config.json, density.png")
+    assert shown.err == "", "quiet where nobody watches, and training is short"
+
+
+def test_hostile_names_are_text(models):
+    facts = config(models / "hostile.rheon")
+    assert "\\x1b[31mred" in facts["data"]["description"]
+    assert facts["schema"]["columns"] == ["<script>alert(1)</script>", "\x1b[31mred\x1b[0m", "=1+1"]
+    assert facts["data"]["left_out"] == [["na\nme", "text"]]
+
+
+def test_an_old_model_stays_until_the_new_one_is_there(models, here, rheon, monkeypatch):
+    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+    words = "fit moons --architecture realnvp --steps"
+    assert rheon(f"{words} 1").code == 0
+    refused = rheon(f"{words} 2")
+    assert (refused.code, config(here / "moons.rheon")["training"]["steps"]) == (2, 1)
+    assert rheon(f"{words} 2 --overwrite").code == 0
+    assert config(here / "moons.rheon")["training"]["steps"] == 2
+    assert [file.name for file in here.iterdir()] == ["moons.rheon"]
+
+
+def test_the_same_words_give_the_same_weights(here, rheon, monkeypatch):
+    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+    for name in "ab":
+        assert rheon(f"fit pinwheel --steps 3 --threads 1 --seed 5 --out {name}").code == 0
+    first, second = ((here / name / "model.safetensors").read_bytes() for name in "ab")
+    assert first == second
+
+
+def test_pictures_of_colour_keep_their_layout(here, rheon):
+    rng = np.random.default_rng(0)
+    np.savez("colours.npz", images=rng.integers(0, 256, (40, 6, 8, 3), dtype=np.uint8))
+    assert rheon("fit colours.npz --architecture nice --steps 2").code == 0
+    assert library.load(here / "colours.rheon").sample(2, seed=0).shape == (2, 6, 8, 3)
+
+
+def test_a_column_of_the_csv_names_what_is_wrong(here, rheon):
+    (here / "gap.csv").write_text("a,b\n1,2\n3,\n5,7\n")
+    shown = rheon("fit gap.csv")
+    assert shown.code == 3
+    assert "column 'b'" in shown.err
+    assert "row 2" in shown.err
+
+
+def test_flags_are_settings():
+    names = set(fit.Training.__dataclass_fields__)
+    assert names <= set(Settings.__dataclass_fields__)
+
+
+def test_built_in_names_are_those_of_the_data_room():
+    assert BUILT_IN == ("digits", *TOYS)
+
+
+def test_log_is_whole(models):
+    for line in (models / "moons.rheon" / "training.jsonl").read_text().splitlines():
+        assert {"step", "loss", "validation", "learning_rate"} <= set(json.loads(line))

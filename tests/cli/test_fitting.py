@@ -1,0 +1,88 @@
+"""What happens to what was learned when something comes between."""
+
+import os
+import signal
+
+import pytest
+
+import rheon as library
+from rheon.cli import fitting
+from tests.cli.conftest import config
+
+WORDS = "fit moons --architecture realnvp --threads 1 --steps 500"
+
+
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch, here):
+    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+
+
+def _when(monkeypatch, step, act):
+    """Acts when training comes to a step."""
+    from rheon.cli.progress import Lines
+
+    def update(self, record):
+        if record.step == step:
+            act()
+
+    monkeypatch.setattr(Lines, "update", update)
+
+
+def _interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_ends_training_and_saves_the_best_weights(monkeypatch, here, rheon):
+    _when(monkeypatch, 40, _interrupt)
+    shown = rheon(WORDS)
+    assert shown.code == 130
+    facts = config(here / "moons.rheon")
+    assert facts["training"]["ended"] == "by Ctrl-C"
+    assert 40 <= facts["training"]["steps"] <= 42
+    assert 0 < facts["training"]["best_step"] <= 42
+    assert "figures" not in facts
+    library.load(here / "moons.rheon").log_prob([[0.0, 0.0]])
+    assert "Ctrl-C again ends now" in shown.err
+    assert shown.err.endswith("saved in moons.rheon, without figures\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_ends_at_once(monkeypatch, here, rheon):
+    def twice():
+        _interrupt()
+        _interrupt()
+
+    _when(monkeypatch, 40, twice)
+    shown = rheon(WORDS)
+    assert shown.code == 130
+    assert shown.err.endswith("rheon: interrupted; nothing was saved\n")
+    assert list(here.iterdir()) == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_measuring_keeps_the_model(monkeypatch, here, rheon):
+    def measuring(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "figures", measuring)
+    shown = rheon(WORDS.replace("500", "5"))
+    assert shown.code == 130
+    assert "the model is saved in moons.rheon" in shown.err
+    library.load(here / "moons.rheon").log_prob([[0.0, 0.0]])
+
+
+def test_a_fault_while_drawing_does_not_cost_the_model(monkeypatch, here, rheon):
+    def drawing(*_):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.delenv("RHEON_DEBUG", raising=False)
+    monkeypatch.setattr(fitting, "pictures", drawing)
+    assert rheon(WORDS.replace("500", "5")).code == 1
+    library.load(here / "moons.rheon").log_prob([[0.0, 0.0]])
+
+
+def test_early_end_is_told_from_the_budgets_end(here, rheon):
+    assert "ended with the budget" in rheon(WORDS.replace("500", "1") + " --out a").out
+    shown = rheon("fit moons --threads 1 --steps 400 --learning-rate 0.05 --out b")
+    assert "ended early, nothing got better" in shown.out
+    assert config(here / "b")["training"]["steps"] < 400
