@@ -7,14 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from rheon.cli.app import DONE, INTERRUPTED
 from rheon.cli.numbers import Count, Levels, Positive, Seed, Share
 from rheon.cli.paths import check_data, check_directory, model_name
 from rheon.errors import RheonError
 
 MINUTES = 1.5
 """Unless told otherwise, so that with reading, baselines and pictures the command ends within two."""
-
-INTERRUPTED = 130
 
 _DATA = (
     "digits, or a density in the plane: moons, rings, checkerboard, pinwheel, eight-gaussians; or a folder "
@@ -81,4 +80,4 @@ def fit(
     from rheon.cli.fitting import Fit
 
     complete = Fit(data, out, architecture, levels, test_share, overwrite, changes).run()
-    return 0 if complete else INTERRUPTED
+    return DONE if complete else INTERRUPTED

@@ -15,7 +15,6 @@ from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress
 from rheon.errors import RheonError
-from rheon.files import replacing
 from rheon.images import ImageDensity
 from rheon.tables import Table, TableDensity
 from rheon.training import Record, Settings
@@ -44,8 +43,8 @@ class Fit:
         complete = self._train(model, learn, test, settings)
         if not any(record.best for record in model.history):
             raise RheonError(
-                "training gave no weights under which the validation was a number, so nothing is saved; try a "
-                "smaller --learning-rate"
+                "training gave no weights under which the validation is a number, so nothing is saved; "
+                "try a smaller --learning-rate"
             )
         self._note_facts(model, whole, test, settings, complete)
         # Saved before anything else is tried: what took long to learn is not lost to what comes after it.
@@ -59,10 +58,7 @@ class Fit:
         try:
             model.info["figures"] = figures(model, learn, test, seed)
             drawn = pictures(model, test, seed)
-            model.save(self.out, overwrite=True)
-            for name, data in drawn.items():
-                with replacing(self.out / name) as temporary:
-                    temporary.write_bytes(data)
+            model.save(self.out, files=drawn, overwrite=True)
         except KeyboardInterrupt:
             note(f"interrupted: the model is saved in {self.out}; figures and pictures may be missing")
             return False
@@ -113,8 +109,6 @@ class Fit:
             "description": whole.description,
             "source": self.data,
         }
-        if isinstance(model, ImageDensity):
-            model.layout = whole.images.layout
         last = model.history[-1]
         best = next(record.step for record in reversed(model.history) if record.best)
         over = last.step == settings.steps or last.remaining < 0.02 * last.seconds
