@@ -8,7 +8,7 @@ from typing import Any
 
 from rheon.cli.closing import closing, training_line
 from rheon.cli.console import note, say
-from rheon.cli.data import Data, read
+from rheon.cli.data import Data, few_values, read
 from rheon.cli.figures import figures
 from rheon.cli.interrupt import EndOnInterrupt
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
@@ -40,6 +40,8 @@ class Fit:
         settings = model.settings(**self.changes)
         learn, test = whole.split(self.test_share, seed)
         say(whole.description)
+        if caution := few_values(whole):
+            note(caution)
         complete = self._train(model, learn, test, settings)
         if not any(record.best for record in model.history):
             raise RheonError(
@@ -107,7 +109,7 @@ class Fit:
         model.info["data"] |= {
             f"test_{noun(model)}": len(test),
             "description": whole.description,
-            "source": self.data,
+            "source": Path(self.data).name,  # never the path: a model is passed on
         }
         last = model.history[-1]
         best = next(record.step for record in reversed(model.history) if record.best)

@@ -34,13 +34,15 @@ class MLP(nn.Module):
         super().__init__()
         self.in_features, self.context_features = in_features, context_features
         self.widths = (in_features + context_features, *hidden, out_features)
-        tensors: list[Tensor] = []
-        for inputs, outputs in pairwise(self.widths[:-1]):  # as torch starts a linear layer
-            bound = max(inputs, 1) ** -0.5
-            tensors += [torch.empty(size).uniform_(-bound, bound) for size in (outputs * inputs, outputs)]
-        tensors += [torch.zeros(out_features * self.widths[-2]), torch.zeros(out_features)]
-        self.sizes = [len(tensor) for tensor in tensors]
-        self.theta = nn.Parameter(torch.cat(tensors))
+        self.sizes = [size for i, o in pairwise(self.widths) for size in (o * i, o)]
+        # Registered before a number is written: who bounds what may be built can stop it here.
+        self.theta = nn.Parameter(torch.empty(sum(self.sizes)))
+        *hidden_layers, head = self.layers(self.theta.detach())
+        for inputs, layer in zip(self.widths, hidden_layers, strict=False):
+            for tensor in layer:  # as torch starts a linear layer
+                tensor.uniform_(-(max(inputs, 1) ** -0.5), max(inputs, 1) ** -0.5)
+        for tensor in head:
+            tensor.zero_()
 
     def layers(self, theta: Tensor) -> list[tuple[Tensor, Tensor]]:
         """(W_1, b_1), (W_2, b_2), …: views of ``theta``, or of any tensor of its shape."""

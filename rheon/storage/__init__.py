@@ -14,7 +14,7 @@ This room knows no architecture: a model gives :func:`load_module` the function 
 
 from rheon.storage.building import check_tensors, load_module
 from rheon.storage.format import CONFIG, FORMAT_VERSION, KINDS, WEIGHTS
-from rheon.storage.reading import read_config, read_model
+from rheon.storage.reading import read_config, read_log, read_model
 from rheon.storage.writing import write_model
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "check_tensors",
     "load_module",
     "read_config",
+    "read_log",
     "read_model",
     "write_model",
 ]
