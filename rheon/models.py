@@ -29,8 +29,8 @@ def fit(
 
     Args:
         data: images as an array (N, H, W), (N, H, W, C) or (N, C, H, W) of whole numbers, a list of
-        pictures, a
-            folder or file of them; or a table: an array (N, D), a data frame, a .csv, .parquet, .npz file.
+            pictures, a folder or file of them; or a table: an array (N, D), a data frame, a .csv, .parquet or
+            .npz file.
         architecture: a name or a function, as the class takes it; the class's own choice unless given.
         minutes: how long to train (2 unless said); or
         steps: how many steps.

@@ -142,4 +142,4 @@ class Fit:
 def _budget(settings: Settings) -> str:
     if settings.steps is not None:
         return f"{settings.steps:,} step{'s' * (settings.steps > 1)}"
-    return f"{settings.minutes:g} minutes"
+    return f"{settings.minutes:g} minute{'s' * (settings.minutes != 1)}"

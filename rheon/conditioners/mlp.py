@@ -21,11 +21,23 @@ class MLP(nn.Module):
     The last layer starts at zero, so a coupling with it starts at the identity. All weights and biases are
     one parameter, ``theta``: on small networks the time of an optimiser goes by the number of tensors.
 
+    Reference: Dinh, Krueger, Bengio, *NICE: Non-linear Independent Components Estimation*, 2015,
+    arXiv:1410.8516, section 5.1; the start at zero: Kingma, Dhariwal, *Glow: Generative Flow with Invertible
+    1×1 Convolutions*, 2018, arXiv:1807.03039, section 3.3.
+
     Args:
         in_features: features of x_A; 0 gives parameters that depend on the context alone, or on nothing.
         out_features: P times the features of x_B.
         hidden: width of each hidden layer.
         context_features: M; without it a context is not looked at.
+
+    Raises:
+        RheonError: when called, a context is missing or is not (B, context_features).
+
+    >>> import torch
+    >>> from rheon.conditioners import MLP
+    >>> MLP(in_features=2, out_features=3, context_features=1)(torch.ones(1, 2), torch.ones(1, 1)).tolist()
+    [[0.0, 0.0, 0.0]]
     """
 
     def __init__(
@@ -70,6 +82,21 @@ class ResidualMLP(nn.Module):
     (B, in_features), (B, context_features) → (B, out_features).
 
     Reference: He, Zhang, Ren, Sun, *Identity Mappings in Deep Residual Networks*, 2016, arXiv:1603.05027.
+
+    Args:
+        in_features: features of x_A; 0 gives parameters that depend on the context alone, or on nothing.
+        out_features: P times the features of x_B.
+        width: features of h.
+        blocks: residual blocks, of two linear layers each.
+        context_features: M; without it a context is not looked at.
+
+    Raises:
+        RheonError: when called, a context is missing or is not (B, context_features).
+
+    >>> import torch
+    >>> from rheon.conditioners import ResidualMLP
+    >>> ResidualMLP(in_features=2, out_features=3, blocks=4)(torch.ones(1, 2)).tolist()
+    [[0.0, 0.0, 0.0]]
     """
 
     def __init__(

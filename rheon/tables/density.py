@@ -32,9 +32,8 @@ class TableDensity(Density):
     1e-9 costs digits. A change of units changes log p by exactly the change's log-determinant.
 
     Args:
-        architecture: ``"spline"``, ``"realnvp"``, ``"nice"``, a name from ``rheon.architectures``, or
-        any function of
-            the number of columns D that returns a :class:`~rheon.Flow`.
+        architecture: ``"spline"``, ``"realnvp"``, ``"nice"``, a name from ``rheon.architectures``, or any
+            function of the number of columns D that returns a :class:`~rheon.Flow`.
 
     >>> rows = np.random.default_rng(0).normal(size=(200, 2))
     >>> model = TableDensity().fit(rows, steps=2)
