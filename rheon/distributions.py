@@ -73,8 +73,8 @@ class Base(nn.Module, ABC):
 class StandardNormal(Base):
     """log p(z) = -½ Σ z² - ½ D log 2π.
 
-    Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
-    section 3.1.
+    Reference: Dinh, Krueger, Bengio, *NICE: Non-linear Independent Components Estimation*, 2015,
+    arXiv:1410.8516, section 3.4.
 
     Args:
         event_shape: shape of one z, or D for events (D,).

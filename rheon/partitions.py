@@ -252,7 +252,8 @@ class Stripes(Partition):
         axis: ``"rows"`` (parts (C, H/2, W)) or ``"columns"`` (parts (C, H, W/2)).
 
     Raises:
-        RheonError: ``axis`` is neither; from ``shapes``, an event that is not (C, H, W), or is odd along the axis.
+        RheonError: ``axis`` is neither; from ``shapes``, an event that is not (C, H, W), or has an odd number
+            of rows (or columns).
 
     >>> import torch
     >>> from rheon.partitions import Stripes

@@ -81,10 +81,34 @@ def safe(path: str, tree: ast.AST) -> Iterator[str]:
             yield from () if ast.unparse(node.value) == "False" else ("allow_pickle",)
 
 
+# Rooms in which each exported class shows a runnable example, and tells its arguments.
+SHOWN = {"bijections", "conditioners", "distributions", "elementwise", "partitions", "training"}
+
+
+def exported(room: str, name: str) -> bool:
+    """Whether the room's face lists the name; a room of one file has no face, and exports what is public."""
+    face = ROOT / "rheon" / room / "__init__.py"
+    return not face.exists() or any(
+        ast.unparse(node.targets[0]) == "__all__" and name in ast.literal_eval(node.value)
+        for node in ast.parse(face.read_bytes()).body
+        if isinstance(node, ast.Assign)
+    )
+
+
 def documented(path: str, tree: ast.Module) -> Iterator[str]:
+    room = path.removesuffix(".py").split("/")[1]
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name[0] != "_" and not ast.get_docstring(node):
+        if not isinstance(node, ast.ClassDef) or node.name[0] == "_":
+            continue
+        text = ast.get_docstring(node) or ""
+        if not text:
             yield f"class {node.name} has no docstring"
+        elif room in SHOWN and exported(room, node.name):
+            if ">>> " not in text:
+                yield f"class {node.name} shows no example"
+            inits = [f for f in node.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
+            if any(ast.unparse(f.args) != "self" for f in inits) and "\nArgs:\n" not in text:
+                yield f"class {node.name} takes arguments that its docstring does not tell"
 
 
 RULES = [import_direction, length, safe, documented]
@@ -95,6 +119,20 @@ def test_rule_holds(rule):
     paths = {file.relative_to(ROOT).as_posix(): ast.parse(file.read_bytes()) for file in FILES}
     faults = [f"{path}: {fault}" for path, tree in paths.items() for fault in rule(path, tree)]
     assert not faults, "\n".join(faults)
+
+
+SCALING = """
+class Scaling:
+    '''z = exp(s) x.
+
+    Args:
+        s: logarithm of the scale.
+
+    >>> Scaling(0)
+    '''
+
+    def __init__(self, s): ...
+"""
 
 
 @pytest.mark.parametrize(
@@ -119,6 +157,9 @@ def test_rule_holds(rule):
         (safe, "rheon/storage.py", "numpy.load(path, allow_pickle=True)"),
         (safe, "rheon/storage.py", "eval('1')"),
         (documented, "rheon/flow.py", "class Flow:\n    x = 0"),
+        (documented, "rheon/partitions.py", "class Thirds:\n    'A partition.'"),
+        (documented, "rheon/bijections/scaling.py", SCALING.replace(">>>", "::")),
+        (documented, "rheon/bijections/scaling.py", SCALING.replace("Args:", "Reference:")),
     ],
 )
 def test_rule_sees_a_breach(rule, path, source):
@@ -134,6 +175,9 @@ def test_rule_sees_a_breach(rule, path, source):
         ("rheon/cli/fit.py", "from rheon.reports import sheet\nfrom rheon import flow"),
         ("rheon/partitions.py", "from rheon.errors import RheonError"),
         ("rheon/__init__.py", "from rheon.flow import Flow"),
+        ("rheon/bijections/scaling.py", SCALING),
+        ("rheon/bijections/scaling.py", "class Helper:\n    'Not exported.'\n    def __init__(self, x): ..."),
+        ("rheon/partitions.py", "class Thirds:\n    '>>> Thirds()'\n    def __init__(self): ..."),
         ("rheon/flow.py", "model.eval()\nsafetensors.torch.load_file(path)\nclass _Own: pass"),
     ],
 )

@@ -29,6 +29,8 @@ class BatchNorm(Bijection):
     Raises:
         RheonError: from ``latent_shapes``, an event of another number of channels.
 
+    The batch here has mean 2 and variance 4; the running mean takes a tenth of it.
+
     >>> import torch
     >>> from rheon.bijections import BatchNorm
     >>> f = BatchNorm(1)

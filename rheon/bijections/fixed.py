@@ -81,7 +81,7 @@ class Logit(Bijection):
     >>> import torch
     >>> from rheon.bijections import Logit
     >>> Logit(levels=256, alpha=0.05)(torch.tensor([[0.0]]))  # logit 0.05, log(0.9/256) - log(0.05 · 0.95)
-    (tensor([[-2.9444]]), tensor([-2.6034]))
+    (tensor([[-2.9444]]), tensor([-2.6035]))
     """
 
     def __init__(self, levels: int = 256, alpha: float = 0.05) -> None:

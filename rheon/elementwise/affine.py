@@ -27,7 +27,7 @@ class Affine(Elementwise):
     >>> import torch
     >>> from rheon.elementwise import Affine
     >>> Affine(bound=2.0)(torch.tensor([[3.0]]), torch.tensor([[[1.0], [0.5]]]))
-    (tensor([[8.5597]]), tensor([[0.9242]]))
+    (tensor([[8.5598]]), tensor([[0.9242]]))
     """
 
     num_params = 2

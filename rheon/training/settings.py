@@ -34,7 +34,7 @@ class Settings:
         threads: number of CPU threads, or "auto": measured before the first step.
 
     Raises:
-        RheonError: a value is out of range.
+        RheonError: a value is out of range, or both steps and minutes are given.
 
     >>> from rheon.training import Settings
     >>> Settings(steps=1000, learning_rate=1e-3).warmup
