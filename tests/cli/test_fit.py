@@ -21,11 +21,7 @@ def test_digits_leave_a_whole_model(models):
     assert {file.name for file in folder.iterdir()} == FILES | {"samples.png"}
     facts = config(folder)
     assert facts["data"]["description"].startswith("1,797 grey images of 8×8 pixels with 17 levels")
-    assert [facts["data"][f"{part}_images"] for part in ("training", "validation", "test")] == [
-        1294,
-        144,
-        359,
-    ]
+    assert [facts["data"][f"{part}_images"] for part in ("training", "validation", "test")] == [1294, 144, 359]
     assert facts["training"] | {"steps": 4, "seed": 7, "threads": 1, "batch_size": 16} == facts["training"]
     assert len((folder / "training.jsonl").read_text().splitlines()) == 4
     model = library.load(folder)
@@ -128,7 +124,7 @@ def test_flags_are_settings():
 
 
 def test_built_in_names_are_those_of_the_data_room():
-    assert ("digits", *TOYS) == BUILT_IN
+    assert BUILT_IN == ("digits", *TOYS)
 
 
 def test_log_is_whole(models):

@@ -8,8 +8,6 @@ from rheon.errors import RheonError
 from tests.contracts import noise
 
 GAINS = (-0.5, 1)  # of the two means: signs alternate, sizes evenly spaced from ½ to 1
-
-
 def mixture(x: mpf, params: list[float], gains: list[float], bound: float) -> tuple[mpf, mpf]:
     """y and log dy/dx in 50 digits from F, 1 - F and F' as they are defined, K = 2, μ = gain · ψ."""
     raw_t, raw_s, *rest = (mpf(p) for p in params)
