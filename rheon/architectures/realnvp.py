@@ -9,6 +9,7 @@ from rheon.conditioners import MLP
 from rheon.distributions import StandardNormal
 from rheon.elementwise import Affine
 from rheon.flow import Flow
+from rheon.fused import Fused
 from rheon.partitions import Halves
 
 
@@ -46,4 +47,4 @@ def realnvp(
         map_ = Affine()
         layers.append(Coupling(part, map_, MLP(kept, map_.num_params * changed, hidden, context_features)))
     layers.append(ActNorm(features))
-    return Flow(Composition(layers), StandardNormal(features), context_features=context_features)
+    return Flow(Fused(Composition(layers)), StandardNormal(features), context_features=context_features)

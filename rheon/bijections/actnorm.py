@@ -32,11 +32,11 @@ class ActNorm(Bijection):
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
         # The buffer is what is saved; the plain bool spares every forward pass a look at the device.
-        self._ready = False
+        self.ready = False
         self.register_load_state_dict_post_hook(ActNorm._after_load)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if self.training and not self._ready and len(x):
+        if self.training and not self.ready and len(x):
             self._initialise(x.detach())
         scale, bias = self._per_channel(x)
         return x * scale.exp() + bias, self._log_det(x)
@@ -55,10 +55,10 @@ class ActNorm(Bijection):
         self.log_scale.copy_(torch.where(varies, -std.clamp_min(torch.finfo(std.dtype).tiny).log(), 0.0))
         self.bias.copy_(-mean * self.log_scale.exp())
         self.initialised.fill_(True)
-        self._ready = True
+        self.ready = True
 
     def _after_load(self, incompatible_keys: object) -> None:
-        self._ready = bool(self.initialised)
+        self.ready = bool(self.initialised)
 
     def _per_channel(self, x: Tensor) -> tuple[Tensor, Tensor]:
         shape = (-1,) + (1,) * (x.dim() - 2)

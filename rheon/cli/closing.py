@@ -40,8 +40,7 @@ def training_line(training: Mapping[str, Any]) -> str:
     """How training went, in one sentence."""
     speed = next((f", {v:,.0f} {k[:-11]}/s" for k, v in training.items() if k.endswith("_per_second")), "")
     best, steps = training["best_step"], training["steps"]
-    weights = f"the weights of step {best:,} were best" if best else "no weights were validated"
     return (
         f"trained for {training['seconds']:.0f} s, {steps:,} step{'s' * (steps > 1)}{speed}; "
-        f"ended {training['ended']}; {weights}"
+        f"ended {training['ended']}; the weights of step {best:,} were best"
     )

@@ -40,6 +40,11 @@ class Data:
 
     def split(self, share: float, seed: int) -> tuple["Data", "Data"]:
         """(rows to learn from, rows to test on), at random."""
+        noun, least = ("images", 10) if isinstance(self.content, ImageSet) else ("rows", 25)
+        if len(self) < least:
+            raise DataError(
+                f"{len(self)} {noun} are too few to learn from, to validate and to test on; give at least {least}"
+            )
         learn, test = random_split(len(self), share, seed)
         return self._part(learn), self._part(test)
 

@@ -1,5 +1,6 @@
 """``rheon fit``: from data to a model directory."""
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -66,6 +67,11 @@ def fit(
     check_data(data)
     out = out or Path(model_name(data))
     check_directory(out, overwrite)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if training.threads is not None and training.threads > cores:
+        raise RheonError(
+            f"--threads {training.threads}: more than the {cores} cores here only wait for each other"
+        )
     if training.minutes is not None and training.steps is not None:
         raise RheonError("give --minutes or --steps, not both")
     changes = {name: value for name, value in asdict(training).items() if value is not None}

@@ -1,5 +1,6 @@
 """What ``rheon fit`` does once its words make sense: read, train, measure, draw, save, tell."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from rheon.cli.interrupt import EndOnInterrupt
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress
+from rheon.errors import RheonError
 from rheon.files import replacing
 from rheon.images import ImageDensity
 from rheon.tables import Table, TableDensity
@@ -40,13 +42,20 @@ class Fit:
         learn, test = whole.split(self.test_share, seed)
         say(whole.description)
         complete = self._train(model, learn, test, settings)
+        if not any(record.best for record in model.history):
+            raise RheonError(
+                "training gave no weights under which the validation was a number, so nothing is saved; try a "
+                "smaller --learning-rate"
+            )
         self._note_facts(model, whole, test, settings, complete)
-        say(training_line(model.info["training"]))
         # Saved before anything else is tried: what took long to learn is not lost to what comes after it.
         model.save(self.out, overwrite=self.overwrite)
+        say(training_line(model.info["training"]))
         if not complete:
             note(f"interrupted: the best weights so far are saved in {self.out}, without figures")
             return False
+        if sys.stderr.isatty():
+            note("measuring on the test rows, drawing …")
         try:
             model.info["figures"] = figures(model, learn, test, seed)
             drawn = pictures(model, test, seed)
@@ -107,7 +116,7 @@ class Fit:
         if isinstance(model, ImageDensity):
             model.layout = whole.images.layout
         last = model.history[-1]
-        best = next((record.step for record in reversed(model.history) if record.best), None)
+        best = next(record.step for record in reversed(model.history) if record.best)
         over = last.step == settings.steps or last.remaining < 0.02 * last.seconds
         model.info["training"] = {
             "ended": "early, nothing got better" if not over else "with the budget",
@@ -135,4 +144,6 @@ class Fit:
 
 
 def _budget(settings: Settings) -> str:
-    return f"{settings.steps:,} steps" if settings.steps else f"{settings.minutes:g} minutes"
+    if settings.steps is not None:
+        return f"{settings.steps:,} step{'s' * (settings.steps > 1)}"
+    return f"{settings.minutes:g} minutes"

@@ -13,6 +13,8 @@ from rheon.storage import read_config
 
 IMAGE_SUFFIXES = (".png", ".npz", ".npy")
 
+_NUMBERS = {f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)} - {"float8"}
+
 _OUT = (
     "The file to write: for images .png (a sheet of all), .npz or .npy; "
     "for rows .csv, .tsv, .parquet, .arrow or .feather."
@@ -61,10 +63,11 @@ def in_own_types(rows: Any, columns: tuple[str, ...], dtypes: tuple[str, ...]) -
 
     typed = {}
     for column, name, values in zip(columns, dtypes, rows.T, strict=True):
-        dtype = np.dtype(name)
+        dtype = np.dtype(name if name in _NUMBERS else "float64")
         if dtype.kind in "iu":
-            # float64 cannot hold the largest int64: one step below it can
-            low, high = float(np.iinfo(dtype).min), np.nextafter(float(np.iinfo(dtype).max), 0)
+            low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+            if high > np.iinfo(dtype).max:  # float64 has no 2⁶³ - 1: the next above would overflow
+                high = np.nextafter(high, 0)
             values = np.rint(values).clip(low, high)
         typed[column] = values.astype(dtype)
     return typed

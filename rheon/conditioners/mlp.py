@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from rheon.conditioners.product import narrow_product, product
+from rheon.conditioners.product import product
 from rheon.errors import RheonError
+
+NARROW = 32
+"""Up to so many outputs, ψ lies features-first in memory, with strides (1, B): what follows then runs along
+the batch, and not along rows of a few numbers, several times faster."""
 
 
 class MLP(nn.Module):
     """ψ = W_n relu(… relu(W_1 [x_A, context])): (B, in_features), (B, context_features) → (B, out_features).
 
-    The last layer starts at zero, so a coupling with it starts at the identity.
+    The last layer starts at zero, so a coupling with it starts at the identity. All weights and biases are
+    one parameter, ``theta``: on small networks the time of an optimiser goes by the number of tensors.
 
     Args:
         in_features: features of x_A; 0 gives parameters that depend on the context alone, or on nothing.
@@ -26,16 +32,30 @@ class MLP(nn.Module):
         self, in_features: int, out_features: int, hidden: Sequence[int] = (64, 64), context_features: int = 0
     ) -> None:
         super().__init__()
-        self.context_features = context_features
-        widths = (in_features + context_features, *hidden)
-        self.layers = nn.ModuleList(linear(*sizes) for sizes in pairwise(widths))
-        self.head = zero_linear(widths[-1], out_features)
+        self.in_features, self.context_features = in_features, context_features
+        self.widths = (in_features + context_features, *hidden, out_features)
+        layers = [linear(*sizes) for sizes in pairwise(self.widths[:-1])] + [zero_linear(*self.widths[-2:])]
+        tensors = [parameter.detach().flatten() for layer in layers for parameter in layer.parameters()]
+        self.sizes = [len(tensor) for tensor in tensors]
+        self.theta = nn.Parameter(torch.cat(tensors))
+
+    def layers(self, theta: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """(W_1, b_1), (W_2, b_2), …: views of ``theta``, or of any tensor of its shape."""
+        parts = theta.split_with_sizes(self.sizes)
+        shapes = [(outputs, inputs) for inputs, outputs in pairwise(self.widths)]
+        return [(w.view(shape), b) for w, b, shape in zip(parts[::2], parts[1::2], shapes, strict=True)]
 
     def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
         h = with_context(x_a, context, self.context_features)
-        for layer in self.layers:
-            h = product(h, layer).relu_()
-        return narrow_product(h, self.head)
+        *layers, (weight, bias) = self.layers(self.theta)
+        for w, b in layers:
+            h = product(h, w, b).relu_()
+        if len(bias) <= NARROW:
+            return torch.addmm(bias.unsqueeze(1), weight, h.t()).t()
+        return product(h, weight, bias)
+
+    def extra_repr(self) -> str:
+        return " → ".join(map(str, self.widths))
 
 
 class ResidualMLP(nn.Module):
@@ -58,12 +78,16 @@ class ResidualMLP(nn.Module):
         self.head = zero_linear(width, out_features)
 
     def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
-        h = product(with_context(x_a, context, self.context_features), self.stem)
+        h = _apply(self.stem, with_context(x_a, context, self.context_features))
         for inner, outer in zip(self.inner, self.outer, strict=True):
             # relu, not relu_: h itself goes on beside the block
-            r = product(with_context(h.relu(), context, self.context_features), inner).relu_()
-            h = h + product(r, outer)
-        return narrow_product(h.relu(), self.head)
+            r = _apply(inner, with_context(h.relu(), context, self.context_features)).relu_()
+            h = h + _apply(outer, r)
+        return _apply(self.head, h.relu())
+
+
+def _apply(layer: nn.Module, x: Tensor) -> Tensor:
+    return product(x, cast(Tensor, layer.weight), cast(Tensor, layer.bias))
 
 
 def linear(in_features: int, out_features: int) -> nn.Linear:

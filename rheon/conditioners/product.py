@@ -5,41 +5,29 @@ not Intel's, it runs at half the speed that oneDNN, the other library in every b
 (measured: ``benchmarks/README.md``). oneDNN costs about 10 µs a call, so it serves the large products.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 _WORTH = 1 << 21
 """Multiplications from which oneDNN is the faster one, forward and backward taken together."""
 
-_NARROW = 32
-
 _onednn: Any = (
     getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 )
 
 
-def product(x: Tensor, layer: nn.Module) -> Tensor:
-    """``layer(x)`` for x (B, in): (B, out), equal to rounding, with derivatives of every order."""
-    weight, bias = cast(Tensor, layer.weight), cast(Tensor, layer.bias)
+def product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x Wᵀ + b for x (B, in): (B, out), equal to rounding in every way, with derivatives of every order."""
     large = x.shape[0] * weight.numel() >= _WORTH and x.dtype == torch.float32 and x.device.type == "cpu"
     plain = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
     if large and _onednn is not None and not plain:
         y: Tensor = _Product.apply(x, weight, bias)
         return y
     return functional.linear(x, weight, bias)
-
-
-def narrow_product(x: Tensor, layer: nn.Module) -> Tensor:
-    """``layer(x)`` laid out features-first in memory, strides (1, B), where the outputs are few."""
-    weight, bias = cast(Tensor, layer.weight), cast(Tensor, layer.bias)
-    if weight.shape[0] > _NARROW:
-        return product(x, layer)
-    # Each output is then one run of memory, and what is done to the parameters runs along the batch.
-    return torch.addmm(bias.unsqueeze(1), weight, x.t()).t()
 
 
 class _Product(torch.autograd.Function):

@@ -90,16 +90,18 @@ def _solve(y: Tensor, log_pi: Tensor, mu: Tensor, c: Tensor) -> Tensor:
     # Newton's steps, and a bisection wherever one would leave the bracket or is not half of the one before:
     # so either the step or the bracket halves each time, and no steps run in a circle.
     tolerance = 2 * torch.finfo(y.dtype).eps
+    settled = torch.zeros_like(y, dtype=torch.bool)
     for _ in range(_ROUNDS):
         value, log_slope = _logit_mixture(x, log_pi, mu, c)
         error = value - y
         low, high = torch.where(error < 0, x, low), torch.where(error > 0, x, high)
         step = error * (-log_slope).exp()
-        newton = x - step
-        good = (newton >= low) & (newton <= high) & (2 * step.abs() <= last.abs())
-        proposal = torch.where(good, newton, (low + high) / 2)
-        proposal = torch.where(error == 0, x, proposal)
+        newton = torch.clamp(x - step, low, high)
+        close = torch.minimum(step.abs(), high - low) <= tolerance * (1 + x.abs())
+        good = close | ((newton == x - step) & (2 * step.abs() <= last.abs()))
+        proposal = torch.where(settled, x, torch.where(good, newton, (low + high) / 2))
         last, x = proposal - x, proposal
-        if not torch.compiler.is_compiling() and not bool((last.abs() > tolerance * (1 + x.abs())).any()):
+        settled = settled | close  # a row that has arrived stays, whatever the others need
+        if not torch.compiler.is_compiling() and bool(settled.all()):
             break
     return x

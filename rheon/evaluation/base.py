@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rheon.evaluation.compare import uniformity
-from rheon.evaluation.integrate import Cells, cubature
+from rheon.evaluation.cubature import Cells, cubature
 from rheon.evaluation.report import Check, measured, skipped
 from rheon.evaluation.subject import Subject
 
@@ -123,6 +123,3 @@ def _place_and_scale(z: Tensor) -> tuple[Tensor, Tensor]:
     """Median, and half of what lies between the quantiles of ±1 σ, of each column."""
     low, middle, high = torch.quantile(z, torch.tensor([0.16, 0.5, 0.84], dtype=z.dtype), 0)
     return middle, (high - low) / 2
-
-
-BATTERY = (base_density,)

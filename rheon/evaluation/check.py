@@ -2,15 +2,43 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from rheon.bijections.base import Bijection
-from rheon.evaluation import base, conduct, jacobian, mass, pointwise
+from rheon.evaluation.base import base_density
+from rheon.evaluation.conduct import (
+    batch_invariance,
+    context_matters,
+    extremes,
+    modes,
+    not_a_number,
+    side_effects,
+)
+from rheon.evaluation.jacobian import log_det
+from rheon.evaluation.mass import integrates_to_one, nearest_neighbours
+from rheon.evaluation.pointwise import composition, own_dtype, round_trip, sample_and_log_prob, shapes
 from rheon.evaluation.report import Check, Report
 from rheon.evaluation.subject import Subject, global_rng_kept, subject_of
 from rheon.flow import Flow
+
+_BATTERY = (
+    round_trip,
+    own_dtype,
+    composition,
+    sample_and_log_prob,
+    batch_invariance,
+    modes,
+    extremes,
+    context_matters,
+    not_a_number,
+    side_effects,
+    base_density,
+    integrates_to_one,
+    nearest_neighbours,
+)
 
 
 def check_flow(
@@ -60,21 +88,21 @@ def check_flow(
     """
     with torch.inference_mode(False), torch.no_grad(), global_rng_kept():
         s = subject_of(flow, x, context, seed)
-        found = _run(pointwise.shapes, s)
+        found = _run(shapes, s)
         if not any(check.passed is False for check in found):
-            batteries = (pointwise.BATTERY, conduct.BATTERY, base.BATTERY, mass.BATTERY)
-            for battery in (check for checks in batteries for check in checks):
-                found += _run(battery, s)
-            found += _run(lambda s: jacobian.log_det(s, seconds), s, "log-det against autograd")
+            for part in _BATTERY:
+                found += _run(part, s)
+            found += _run(partial(log_det, seconds=seconds), s)
     note = (
         f"{s.stirred} parameters at rest (all 0 or all 1) were given small noise first." if s.stirred else ""
     )
     return Report(tuple(found), note)
 
 
-def _run(battery: Callable[[Subject], list[Check]], s: Subject, name: str = "") -> list[Check]:
+def _run(part: Callable[[Subject], list[Check]], s: Subject) -> list[Check]:
     try:
-        return battery(s)
+        return part(s)
     except Exception as error:  # noqa: BLE001 - whatever a user's layer raises is a finding
         what = f"raised {type(error).__name__}: {error}"
-        return [Check(name or battery.__name__.replace("_", " "), False, math.nan, math.nan, what)]
+        name = getattr(part, "__name__", "log_det").replace("_", " ")
+        return [Check(name, False, math.nan, math.nan, what)]

@@ -130,6 +130,3 @@ def _same(a: tuple[Tensor, tuple, object], b: tuple[Tensor, tuple, object]) -> b
 
 def _equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-BATTERY = (batch_invariance, modes, extremes, context_matters, not_a_number, side_effects)

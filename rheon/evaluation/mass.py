@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from rheon.evaluation.compare import RATE, uniformity
-from rheon.evaluation.integrate import Masses, conditioned, integrate, sampled_box
+from rheon.evaluation.cubature import Masses, integrate
+from rheon.evaluation.integrate import conditioned, sampled_box
 from rheon.evaluation.report import Check, measured, skipped
 from rheon.evaluation.subject import Subject
 
-_MAX_POINTS = 1 << 18
+_MAX_POINTS = 1 << 19
 
 
 def integrates_to_one(s: Subject) -> list[Check]:
@@ -103,6 +104,3 @@ def nearest_neighbours(s: Subject, n: int = 4000, queries: int = 1500, inside: i
     uniform = (1 - mass.clamp(0, 1)) ** n
     what = f"nearest neighbours of {queries} among {n} samples"
     return [uniformity(name, uniform, what, allowance)]
-
-
-BATTERY = (integrates_to_one, nearest_neighbours)

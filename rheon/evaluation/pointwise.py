@@ -85,6 +85,3 @@ def sample_and_log_prob(s: Subject) -> list[Check]:
     x, log_p = s.flow.sample_and_log_prob(len(s.x), s.context, s.generator())
     error = apart_nats(log_p, s.flow.log_prob(x, s.context))
     return [measured("sample_and_log_prob", error, 1e-8, "beside log_prob, relative to 1 + |log p|")]
-
-
-BATTERY = (round_trip, own_dtype, composition, sample_and_log_prob)

@@ -170,7 +170,8 @@ def test_the_first_training_batch_sets_the_norms_and_copies_keep_it(name):
     norms = [m for m in made.modules() if isinstance(m, ActNorm)]
     assert norms
     assert all(norm.initialised for norm in norms)
-    assert torch.equal(made.log_prob(x), first)
+    # The first pass goes layer by layer, the second may go by one node: equal to rounding.
+    torch.testing.assert_close(made.log_prob(x), first, rtol=1e-5, atol=1e-5)
     twin = make(name, seed=9).train()
     twin.load_state_dict(made.state_dict())
     for copy in (twin, deepcopy(made)):

@@ -90,6 +90,7 @@ def test_version(rheon):
         ("fit moons --out {models}/hostile.csv", 2, "not a model of rheon"),
         ("fit moons --out {models}/moons.rheon", 2, "--overwrite"),
         ("fit moons --out {models} --overwrite", 2, "not a model of rheon"),
+        ("fit moons --threads 9999", 2, "cores here"),
         ("fit moon", 3, "did you mean moons?"),
         ("fit nothing.csv", 3, "no file or folder nothing.csv"),
         ("sample {models}/moons.rheon", 2, "--out"),

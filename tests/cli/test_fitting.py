@@ -81,8 +81,30 @@ def test_a_fault_while_drawing_does_not_cost_the_model(monkeypatch, here, rheon)
     library.load(here / "moons.rheon").log_prob([[0.0, 0.0]])
 
 
+def test_a_training_that_broke_saves_nothing(here, rheon):
+    shown = rheon("fit moons --threads 1 --steps 3 --learning-rate 1e6")
+    assert shown.code == 2
+    assert "smaller --learning-rate" in shown.err
+    assert list(here.iterdir()) == []
+
+
 def test_early_end_is_told_from_the_budgets_end(here, rheon):
     assert "ended with the budget" in rheon(WORDS.replace("500", "1") + " --out a").out
-    shown = rheon("fit moons --threads 1 --steps 400 --learning-rate 0.05 --out b")
+    shown = rheon("fit moons --threads 1 --steps 60 --learning-rate 0.05 --out b")
     assert "ended early, nothing got better" in shown.out
-    assert config(here / "b")["training"]["steps"] < 400
+    assert config(here / "b")["training"]["steps"] < 60
+
+
+def test_a_closed_pipe_does_not_cost_the_model(monkeypatch, here):
+    """What reads our output may go away while we train."""
+    said = []
+
+    def say(line=""):
+        said.append(line)
+        if len(said) > 3:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(fitting, "say", say)
+    with pytest.raises(BrokenPipeError):
+        fitting.Fit("moons", here / "m", "realnvp", None, 0.2, False, {"steps": 2, "seed": 0}).run()
+    library.load(here / "m").log_prob([[0.0, 0.0]])

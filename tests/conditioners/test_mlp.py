@@ -71,7 +71,7 @@ def test_learns_from_the_first_step(make):
 
 def test_mlp_is_its_formula():
     net = perturbed(MLP(2, 3, (4,), 1))
-    (w1, b1, w2, b2), x, given = net.parameters(), noise(5, 2), noise(5, 1)
+    ((w1, b1), (w2, b2)), x, given = net.layers(net.theta), noise(5, 2), noise(5, 1)
     hidden = torch.einsum("oi,bi->bo", w1, torch.cat((x, given), 1)) + b1
     expected = torch.einsum("oi,bi->bo", w2, hidden * (hidden > 0)) + b2
     torch.testing.assert_close(net(x, given), expected, rtol=1e-13, atol=1e-13)

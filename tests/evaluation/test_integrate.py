@@ -165,5 +165,5 @@ def test_trained_in_two_dimensions():
 @pytest.mark.slow
 @pytest.mark.parametrize("build", [nice, realnvp, spline_coupling])
 def test_trained_long_in_two_dimensions(build):
-    flow, _ = trained(build(2), two_moons(20_000), 1500)
+    flow, _ = trained(build(2), two_moons(20_000), 600)
     assert integral(flow) == pytest.approx(1, abs=1e-3)

@@ -1,0 +1,89 @@
+import math
+
+import numpy as np
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import rheon as library
+from rheon.datasets import TOYS, load_digits
+
+
+def test_images(models, here, rheon):
+    shown = rheon(f"score {models}/digits.rheon digits --out scores.parquet")
+    table = pq.read_table(here / "scores.parquet").to_pydict()
+    assert list(table) == ["index", "log_prob_nats", "bits_per_dim"]
+    expected = library.load(models / "digits.rheon").log_prob(load_digits().images)
+    np.testing.assert_array_equal(table["log_prob_nats"], expected)
+    np.testing.assert_allclose(table["bits_per_dim"], -expected / (64 * math.log(2)), rtol=1e-12)
+    assert table["index"] == list(range(1797))
+    bits = np.array(table["bits_per_dim"])
+    assert (
+        f"bits_per_dim of 1,797 images: {bits.mean():.4f} ± {bits.std(ddof=1) / 1797**0.5:.4f}\n" in shown.out
+    )
+    assert "fitted on digits" in shown.err
+
+
+def test_draws_and_seed_reach_the_bound(models, here, rheon):
+    images = load_digits().images[:20]
+    np.save("some.npy", images)
+    rheon(f"score {models}/digits.rheon some.npy --draws 3 --seed 5 --out scores.csv")
+    found = pyarrow.csv.read_csv(here / "scores.csv")["log_prob_nats"].to_numpy()
+    model = library.load(models / "digits.rheon")
+    np.testing.assert_array_equal(found, model.log_prob(images, draws=3, seed=5))
+    assert (found != model.log_prob(images)).all()
+
+
+def test_pictures_in_files_are_named(models, here, rheon):
+    (here / "pictures").mkdir()
+    for i in (2, 1):
+        Image.fromarray(load_digits().images[i]).save(here / "pictures" / f"{i}.png")
+    assert rheon(f"score {models}/digits.rheon pictures --out scores.csv").code == 0
+    table = pyarrow.csv.read_csv(here / "scores.csv").to_pydict()
+    assert table["name"] == ["1.png", "2.png"]
+    expected = library.load(models / "digits.rheon").log_prob(load_digits().images[1:3])
+    np.testing.assert_array_equal(table["log_prob_nats"], expected)
+
+
+def test_rows(models, here, rheon):
+    x = TOYS["moons"].sample(7, seed=9)
+    np.save("x.npy", x)
+    shown = rheon(f"score {models}/moons.rheon x.npy --out scores.csv")
+    table = pyarrow.csv.read_csv(here / "scores.csv").to_pydict()
+    expected = library.load(models / "moons.rheon").log_prob(x)
+    assert list(table) == ["log_prob_nats"]
+    np.testing.assert_array_equal(table["log_prob_nats"], expected)
+    assert f"log_prob_nats of 7 rows: {expected.mean():.4f} ± " in shown.out
+    assert shown.err == ""
+
+
+def test_one_row_has_no_standard_error(models, here, rheon):
+    np.save("x.npy", np.zeros((1, 2)))
+    assert "±" not in rheon(f"score {models}/moons.rheon x.npy").out
+
+
+def test_a_toy_is_scored_on_fresh_draws_beside_the_truth(models, here, rheon, monkeypatch):
+    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 400)
+    shown = rheon(f"score {models}/moons.rheon moons --out a.csv")
+    again = rheon(f"score {models}/moons.rheon moons --seed 1 --out b.csv")
+    assert "of the true density: -0.98" in shown.out
+    assert shown.err == "", "these rows were not fitted on"
+    assert (here / "a.csv").read_bytes() != (here / "b.csv").read_bytes()
+    assert shown.out != again.out
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (np.zeros((2, 9, 9), np.uint8), "1×9×9"),
+        (np.full((2, 8, 8), 17, np.uint8), "values up to 17"),
+        (np.full((2, 8, 8), 0.5), "whole numbers"),
+    ],
+)
+def test_images_that_are_not_of_the_models_kind(models, here, rheon, images, says):
+    np.save("other.npy", images)
+    shown = rheon(f"score {models}/digits.rheon other.npy --out scores.csv")
+    assert shown.code == 3
+    assert says in shown.err
+    assert not (here / "scores.csv").exists()
