@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rheon.arrays import memory_allowed
 from rheon.errors import ModelError
 from rheon.storage.format import (
+    CHECKPOINT,
     CONFIG,
     MAX_JSON,
     WEIGHTS,
@@ -22,6 +24,8 @@ from rheon.storage.format import (
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_CHECKPOINT_FILE = re.compile(r"step-\d+(\.part)?$|training\.jsonl$", re.ASCII)
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -61,6 +65,16 @@ def read_model(path: str | os.PathLike[str]) -> "tuple[dict[str, Any], dict[str,
     return config, tensors
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a training that has not ended has its place here: a checkpoint folder, and nothing else."""
+    try:
+        inside = os.listdir(path / CHECKPOINT)
+        # Strictly, since the whole directory goes when the model is written: others have such folders too.
+        return os.listdir(path) == [CHECKPOINT] and all(_CHECKPOINT_FILE.match(name) for name in inside)
+    except OSError:
+        return False
+
+
 def old_place(path: Path) -> Path:
     """Where a model stands while another takes its place."""
     return path.with_name(f".{path.name}.rheon-old")
@@ -74,6 +88,10 @@ def _standing(path: str | os.PathLike[str]) -> Path:
 
 
 def _read_config(folder: int, path: Path) -> dict[str, Any]:
+    if is_unfinished(path):
+        raise ModelError(
+            f"{path} is unfinished: its training was interrupted; the same rheon fit goes on from there"
+        )
     with open_file(folder, path, CONFIG, MAX_JSON) as (stream, size):
         config = parse_json(stream.read(size), path / CONFIG)
     check_config(config, path / CONFIG)

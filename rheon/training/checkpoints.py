@@ -151,15 +151,21 @@ class Checkpoints:
         self._due = time.monotonic() + self._every
         return True
 
+    def standing(self) -> bool:
+        """Whether the disk has the run as it ended."""
+        return self.step is not None and (self._folder / f"step-{self.step}").is_dir()
+
+    def discard(self) -> None:
+        """Removes the folder, where nothing in it is worth to go on from."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.parent.is_dir() and not any(self._folder.parent.iterdir()):
+            self._folder.parent.rmdir()
+
     def close(self) -> None:
         """Lets the folder go; one without a checkpoint is removed."""
         self._state = None
-        if not self._let_go():
-            return
-        if self.step is None and not checkpoints_in(self._folder):
-            shutil.rmtree(self._folder, ignore_errors=True)
-            if self._folder.parent.is_dir() and not any(self._folder.parent.iterdir()):
-                self._folder.parent.rmdir()
+        if self._let_go() and self.step is None and not checkpoints_in(self._folder):
+            self.discard()
 
     def _let_go(self) -> bool:
         """Returns whether it was held."""

@@ -28,15 +28,16 @@ def as_json(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The facts that differ, each with both values; of what is a mapping, its own facts.
+    """The facts that differ, each with both values.
 
     >>> differences({"steps": 100, "seed": 0, "data": "f1ff"}, {"steps": 200, "seed": 0, "data": "b585"})
     ['steps (100 then, 200 now)', 'data']
     """
     names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
-    # A fingerprint says nothing to a person.
+    # A fingerprint says nothing to a person, nor does the whole of a long value.
     return [
-        name if name == "data" else f"{name} ({then.get(name)} then, {now.get(name)} now)" for name in names
+        name if name == "data" else f"{name} ({then.get(name)!s:.60} then, {now.get(name)!s:.60} now)"
+        for name in names
     ]
 
 

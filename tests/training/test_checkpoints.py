@@ -267,7 +267,7 @@ def test_a_folder_that_vanishes_is_made_again_with_the_whole_log(tmp_path, rows,
 
 def test_a_place_that_cannot_be_written_to_is_refused_before_the_first_step(tmp_path, rows):
     (tmp_path / "m").write_text("a file")
-    with pytest.raises(RheonError, match="checkpoints cannot be kept in .*: "):
+    with pytest.raises(RheonError, match="checkpoints cannot be kept in "):
         Run(tmp_path, rows).go()
 
 
@@ -277,7 +277,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("keep", [0, 1])
 def test_every_prefix_of_a_save_leaves_the_old_or_the_new_checkpoint(tmp_path, rows, monkeypatch, keep):
-    """A process that dies before its k-th operation on files, for every k, with one checkpoint there or two."""
+    """A process that dies before its k-th operation on files, for every k; one checkpoint there, or two."""
     origin = Run(tmp_path, rows)
     for step in (3, 4)[: 1 + keep]:
         origin.go(until=step)
