@@ -34,6 +34,7 @@ _ROOMS = (
     "evaluation",
     "images",
     "partitions",
+    "reports",
     "storage",
     "tables",
     "training",

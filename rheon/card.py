@@ -18,7 +18,7 @@ def card(config: Mapping[str, Any], path: str) -> str:
     architecture = config["architecture"]
     arguments = ", ".join(f"{name}={value!r}" for name, value in architecture["arguments"].items())
     parts = [
-        f"# A density of {config.get('data', {}).get('description', 'data')}",
+        f"# A density of {_cell(config.get('data', {}).get('description', 'data'))}",
         f"Architecture: `{architecture['name']}({arguments})`, by rheon.",
         *(_section(title, config[title]) for title in ("data", "training", "figures") if config.get(title)),
         "## Use",

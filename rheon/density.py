@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -104,10 +104,13 @@ class Density(ABC):
             raise RheonError(f"this {type(self).__name__} has learned nothing yet: call fit(data) first.")
         return self.flow
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+    def save(
+        self, path: str | Path, *, files: Mapping[str, str | bytes] | None = None, overwrite: bool = False
+    ) -> None:
         """Writes the directory: ``config.json``, ``model.safetensors``, ``README.md``, ``training.jsonl``.
 
-        It appears whole or not at all; an existing one is kept unless ``overwrite``.
+        It appears whole or not at all, with ``files`` beside (name → content, such as pictures); an existing
+        one is kept unless ``overwrite``.
         """
         recipe = self.fitted.recipe
         if recipe is None:
@@ -117,11 +120,12 @@ class Density(ABC):
             )
         architecture = {"name": recipe.name, "arguments": dict(recipe.arguments)}
         config = {**self._config(), "architecture": architecture, **self.info}
-        files: dict[str, str | bytes] = {
+        written = {
             "README.md": card(config, Path(path).name),
             "training.jsonl": "".join(f"{json.dumps(record.as_dict())}\n" for record in self.history),
+            **(files or {}),
         }
-        write_model(path, config, self._tensors(), files, overwrite=overwrite)
+        write_model(path, config, self._tensors(), written, overwrite=overwrite)
 
     def _score(self, rows: Callable[[slice], Tensor], n: int) -> np.ndarray:
         """log p of n rows, (n,) float64, tile by tile; the last tile is filled up with its first row."""

@@ -124,6 +124,10 @@ class Flow(nn.Module):
         return self.bijection.inverse(z, context)[0]
 
     def _check(self, name: str, x: Tensor, shape: torch.Size) -> None:
+        if not isinstance(x, Tensor):
+            raise RheonError(
+                f"{name} must be a torch tensor, got {type(x).__name__}: torch.as_tensor makes one."
+            )
         if x.shape[1:] != shape or x.dim() != len(shape) + 1:
             raise RheonError(
                 f"{name} must have shape (B, {str(tuple(shape))[1:-1].rstrip(',')}), got {tuple(x.shape)}."
@@ -148,8 +152,8 @@ class Flow(nn.Module):
             )
 
     def _spread(self, context: Tensor | None, n: int) -> Tensor | None:
-        if n < 0:
-            raise RheonError(f"n must be zero or positive, got {n}.")
+        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+            raise RheonError(f"n must be a whole number of at least 0, got {n!r}.")
         if context is not None and context.dim() == 1:
             context = context.expand(n, -1)
         self._check_context(context, n)

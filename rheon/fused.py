@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from rheon.bijections.actnorm import ActNorm
 from rheon.bijections.base import Bijection
@@ -39,6 +40,8 @@ Halved = Sequence[Tensor]
 
 
 class _NormStep:
+    names = ("log_scale", "bias")
+
     def __init__(self, layer: ActNorm) -> None:
         self.layer = layer
 
@@ -61,12 +64,14 @@ class _NormStep:
 
 
 class _CouplingStep:
+    names = ("conditioner.theta",)
+
     def __init__(self, layer: Coupling) -> None:
         self.net: MLP = layer.conditioner  # type: ignore[assignment]
         # A tensor, since multiplying by a number costs as much as two products of small tensors.
-        self.bound = torch.tensor(layer.elementwise.bound)
+        self.bound = torch.tensor(layer.elementwise.bound, device="cpu")
         self.order = -1 if isinstance(layer.partition, Swapped) else 1
-        self._address, self._views = 0, list[tuple[Tensor, ...]]()
+        self._views = list[tuple[Tensor, ...]]()
 
     def parameters(self) -> tuple[Tensor, ...]:
         return (self.net.theta,)
@@ -90,21 +95,20 @@ class _CouplingStep:
         by_x_b = by_y_b * scale
         by_s = torch.addcmul(by_log_det, by_x_b, x_b)
         g = torch.cat((by_y_b, _tanh_backward(by_s, tanh_r).mul_(self.bound)))
-        by_theta = torch.empty_like(self.net.theta)
-        for i, (by_w, by_b) in reversed(list(enumerate(self.net.layers(by_theta)))):
-            torch.mm(g, h[i].t(), out=by_w)
-            torch.sum(g, 1, out=by_b)
+        by_theta: list[Tensor] = []
+        for i in reversed(range(len(layers))):
+            by_theta[:0] = torch.mm(g, h[i].t()).view(-1), g.sum(1)
             if i:
                 g = _relu_backward(torch.mm(layers[i][2], g), h[i], 0)
         by_x_a = torch.addmm(by_y_a, layers[0][2], g)
-        return (by_x_a, by_x_b)[:: self.order], (by_theta,)
+        return (by_x_a, by_x_b)[:: self.order], (torch.cat(by_theta),)
 
     def _layers(self) -> list[tuple[Tensor, ...]]:
         """W, b as a column and Wᵀ of each layer: views, made again when θ has another place in memory."""
         theta = self.net.theta.detach()
-        if theta.data_ptr() != self._address:
+        # The views hold their memory, so no other tensor can have come to lie where they point.
+        if not self._views or self._views[0][0].data_ptr() != theta.data_ptr():
             self._views = [(w, b.unsqueeze(1), w.t()) for w, b in self.net.layers(theta)]
-            self._address = theta.data_ptr()
         return self._views
 
 
@@ -113,7 +117,8 @@ class Fused(Bijection):
 
     One node serves batches of moderate size that are to be differentiated, in float32 on the CPU, without
     context, where every layer is an ActNorm or an affine coupling of few features by an :class:`MLP`.
-    Anything else, derivatives of derivatives among it, goes by the layers one by one.
+    Anything else, derivatives of derivatives among it, goes by the layers one by one. Hooks on the layers
+    inside are not called by the one node.
 
     Args:
         composition: f_n ∘ … ∘ f_1.
@@ -130,7 +135,7 @@ class Fused(Bijection):
         if self.fits(x, context):
             z, log_det = _Node.apply(self, x, *(p for step in self.steps for p in step.parameters()))
             return z.t(), log_det
-        return self.plain(x, context)
+        return self.composition.forward(x, context)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return self.composition.inverse(z, context)
@@ -138,9 +143,12 @@ class Fused(Bijection):
     def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
         return self.composition.latent_shapes(event_shape)
 
-    def plain(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """f by its layers one by one."""
-        return self.composition.forward(x, context)
+    def plain(self, x: Tensor, parameters: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+        """f by its layers one by one, with these weights in the place of its own."""
+        names = [f"bijections.{i}.{name}" for i, step in enumerate(self.steps) for name in step.names]
+        weights = dict(zip(names, parameters, strict=True))
+        z, log_det = torch.func.functional_call(self.composition, weights, (x,))
+        return z, log_det
 
     def fits(self, x: Tensor, context: Tensor | None = None) -> bool:
         """Whether this x would go through the one node."""
@@ -156,6 +164,7 @@ class Fused(Bijection):
             and not torch.compiler.is_compiling()
             and not torch.is_autocast_enabled("cpu")
             and not torch._C._are_functorch_transforms_active()
+            and forward_ad._current_level < 0
         )
 
     def _prepare(self) -> None:
@@ -188,13 +197,16 @@ class _Node(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, *parameters = ctx.saved_tensors
         by_z, by_log_det = grads
-        if torch.is_grad_enabled():  # the derivative is to be derived in turn
-            z, log_det = ctx.fused.plain(x)
-            wanted = [
-                p for p, needed in zip((x, *parameters), ctx.needs_input_grad[1:], strict=True) if needed
-            ]
-            found = iter(torch.autograd.grad((z.t(), log_det), wanted, (by_z, by_log_det), create_graph=True))
-            return None, *(next(found) if needed else None for needed in ctx.needs_input_grad[1:])
+        again = torch.is_grad_enabled()  # whether the derivative is to be derived in turn
+        if again or torch._C._are_functorch_transforms_active():  # or taken for many directions at once
+            with torch.enable_grad():
+                z, log_det = ctx.fused.plain(x, parameters)
+            needed = ctx.needs_input_grad[1:]
+            wanted = [tensor for tensor, need in zip((x, *parameters), needed, strict=True) if need]
+            found = iter(
+                torch.autograd.grad((z.t(), log_det), wanted, grads, create_graph=again, allow_unused=True)
+            )
+            return None, *(next(found) if need else None for need in needed)
         half = x.shape[1] // 2
         halves: Halved = by_z.split_with_sizes((half, x.shape[1] - half))
         gradients: list[tuple[Tensor, ...]] = []
@@ -222,5 +234,14 @@ def _step(layer: nn.Module) -> "_NormStep | _CouplingStep":
     return _NormStep(layer) if isinstance(layer, ActNorm) else _CouplingStep(layer)  # type: ignore[arg-type]
 
 
-def _anatomy(layers: Iterable[nn.Module]) -> list[nn.Module | None]:
-    return [part for layer in layers for part in (layer, *layer._modules.values())]
+def _anatomy(layers: Iterable[nn.Module]) -> list[Any]:
+    """The layers with their parts and bounds: while these are the same, what was prepared from them holds."""
+    return [
+        part
+        for layer in layers
+        for part in (
+            layer,
+            *layer._modules.values(),
+            getattr(layer._modules.get("elementwise"), "bound", None),
+        )
+    ]

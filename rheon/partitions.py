@@ -248,6 +248,7 @@ def _even(
     if (rows and height % 2) or (columns and width % 2):
         raise RheonError(
             f"{type(partition).__name__} needs an even number of pixels along the axes it splits, "
-            f"got {channels}×{height}×{width}; crop or pad to {height + height % 2}×{width + width % 2}."
+            f"got {channels}×{height}×{width}; crop or pad to "
+            f"{height + height % 2 * rows}×{width + width % 2 * columns}."
         )
     return channels, height, width

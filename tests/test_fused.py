@@ -1,4 +1,5 @@
 import copy
+import warnings
 
 import pytest
 import torch
@@ -155,3 +156,33 @@ def test_functional_transforms_go_by_the_layers():
     f, x = stack(4, 2, (6,)), noise(5, 4, dtype=torch.float32)
     jacobian = torch.func.vmap(torch.func.jacrev(lambda row: f(row[None])[0][0]))(x)
     torch.testing.assert_close(torch.linalg.slogdet(jacobian)[1], f(x)[1].detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_many_directions_at_once_and_forward_mode_go_by_the_layers():
+    f, x = stack(4, 2, (6,)), noise(5, 4, dtype=torch.float32)
+    one_by_one = torch.autograd.functional.jacobian(lambda v: f(v)[0], x)
+    at_once = torch.autograd.functional.jacobian(lambda v: f(v)[0], x, vectorize=True)
+    torch.testing.assert_close(at_once, one_by_one, rtol=1e-4, atol=1e-5)
+    # What torch imports for the first forward-mode derivative of a process warns of its own TorchScript.
+    with warnings.catch_warnings(), torch.autograd.forward_ad.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
+        tangent = torch.autograd.forward_ad.unpack_dual(f(dual)[0]).tangent
+    torch.testing.assert_close(tangent, one_by_one.sum((2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_second_derivatives_by_weights_that_stand_in():
+    f, x = stack(4, 2, (6,)), noise(5, 4, dtype=torch.float32)
+    weights = {name: p.detach().clone().requires_grad_() for name, p in f.named_parameters()}
+    log_det = torch.func.functional_call(f, weights, (x,))[1]
+    theta = [weight for name, weight in weights.items() if name.endswith("theta")]
+    first = torch.autograd.grad(log_det.sum(), theta, create_graph=True)
+    second = torch.autograd.grad(sum(g.square().sum() for g in first), theta)
+    assert all(g.any() for g in second)
+
+
+def test_a_new_bound_is_seen():
+    f, x = stack(4, 2, (6,)), noise(5, 4, dtype=torch.float32)
+    f(x)
+    f.composition.bijections[1].elementwise.bound = 0.01
+    torch.testing.assert_close(f(x)[1].double(), plainly(f, x)[1], rtol=1e-5, atol=1e-5)

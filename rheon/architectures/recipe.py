@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
+import numpy as np
 import torch
 
 from rheon.errors import RheonError
@@ -27,14 +28,15 @@ def architecture(build: Callable[P, Flow]) -> Callable[P, Flow]:
     def built(*args: P.args, **kwargs: P.kwargs) -> Flow:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = _plain(value)
         seed = bound.arguments["seed"]
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise RheonError(f"seed must be a whole number from 0 to 2⁶³ - 1, got {seed!r}.")
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed accelerators too
-            flow = build(*args, **kwargs)
-        arguments = {name: _plain(value) for name, value in bound.arguments.items()}
-        flow.recipe = Recipe(build.__name__, arguments)
+            flow = build(*bound.args, **bound.kwargs)
+        flow.recipe = Recipe(build.__name__, dict(bound.arguments))
         return flow
 
     ARCHITECTURES[build.__name__] = built
@@ -54,4 +56,7 @@ def build(name: str, arguments: Mapping[str, Any]) -> Flow:
 
 
 def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list, torch.Size)) else value
+    """As JSON gives it back: lists, and Python's own numbers."""
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value

@@ -6,6 +6,8 @@ from math import prod
 from rheon.errors import RheonError
 from rheon.partitions import Partition
 
+_MOST = 2**24
+
 
 def alternate(partition: Partition, couplings: int, size_a: int) -> Iterator[Partition]:
     """The partition, its complement, the partition, …: any two couplings in a row change every scalar.
@@ -17,10 +19,10 @@ def alternate(partition: Partition, couplings: int, size_a: int) -> Iterator[Par
 
 
 def positive(**sizes: int) -> None:
-    """Refuses sizes below 1, by name."""
+    """Refuses sizes below 1, or beyond what any machine holds, by name."""
     for name, size in sizes.items():
-        if not _whole(size, 1):
-            raise RheonError(f"{name} must be a whole number of at least 1, got {size!r}.")
+        if not _whole(size, 1) or size > _MOST:
+            raise RheonError(f"{name} must be a whole number from 1 to {_MOST:,}, got {size!r}.")
 
 
 def check_conditioners(hidden: object, context_features: object) -> None:

@@ -51,7 +51,7 @@ class ActNorm(Bijection):
         std, mean = torch.std_mean(channels, 1, correction=0)
         if not bool(torch.isfinite(std).all()):
             raise RheonError("ActNorm met a non-finite value in the batch that sets its scale.")
-        varies = std > 1e-6 * mean.abs().clamp_min(1e-6)
+        varies = std > 1e-6 * mean.abs()
         self.log_scale.copy_(torch.where(varies, -std.clamp_min(torch.finfo(std.dtype).tiny).log(), 0.0))
         self.bias.copy_(-mean * self.log_scale.exp())
         self.initialised.fill_(True)

@@ -61,7 +61,7 @@ class Logit(Bijection):
 
     Args:
         levels: number of intensity levels, so x = k + u for the integer k in 0 … levels - 1 and u in [0, 1).
-        alpha: α, from 0 up to ½.
+        alpha: α, between 0 and ½.
     """
 
     def __init__(self, levels: int = 256, alpha: float = 0.05) -> None:

@@ -16,10 +16,9 @@ class Squeeze(Bijection):
     """(C, H, W) → (4C, H/2, W/2): the four phases of every 2×2 block become channels.
 
     Args:
-        order: ``"natural"``, channel 4c + 2 dy + dx, or ``"diagonal"``, phases (0, 0), (1, 1), (0,
-        1), (1, 0) one
-            after the other with all C channels each, so that the first half of the channels is the even half
-            of a checkerboard (the paper's order before it factors out).
+        order: ``"natural"``, channel 4c + 2 dy + dx; or ``"diagonal"``, the phases (0, 0), (1, 1), (0, 1),
+            (1, 0) one after the other, each with all C channels: then the first half of the channels is the
+            even half of a checkerboard (the paper's order before it factors out).
 
     Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
     section 3.6 and figure 3.

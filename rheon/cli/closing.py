@@ -33,7 +33,7 @@ def closing(figures: Mapping[str, Any]) -> Iterator[str]:
         yield f"  round trip f⁻¹(f(x)) - x: {trip:.1e} {measure} at most"
     integral = figures.get("integral")
     if isinstance(integral, Real):
-        yield f"  integral of the density: {integral:.6f}"
+        yield f"  integral of the density: {integral:.4f}"
 
 
 def training_line(training: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ class Data:
         noun, least = ("images", 10) if isinstance(self.content, ImageSet) else ("rows", 25)
         if len(self) < least:
             raise DataError(
-                f"{len(self)} {noun} are too few to learn from, to validate and to test on; give at least {least}"
+                f"{len(self)} {noun} are too few to learn from, validate and test on; give at least {least}"
             )
         learn, test = random_split(len(self), share, seed)
         return self._part(learn), self._part(test)

@@ -111,7 +111,7 @@ def _integral(model: TableDensity) -> float:
     assert model.standardise is not None
     flow = model.fitted
     whole = Flow(Composition([model.standardise, flow.bijection]), flow.base)
-    return integral(whole, tolerance=1e-4, max_points=1 << 20)
+    return integral(whole, tolerance=1e-3, max_points=1 << 20)
 
 
 def _mean(name: str, values: Callable[[], np.ndarray]) -> dict[str, float]:

@@ -18,7 +18,6 @@ from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress
 from rheon.errors import RheonError, SaveError
-from rheon.files import replacing
 from rheon.images import ImageDensity
 from rheon.storage import CHECKPOINT, is_unfinished
 from rheon.tables import Table, TableDensity
@@ -69,10 +68,7 @@ class Fit:
             model.info["figures"] = figures(model, learn, test, seed)
             drawn = pictures(model, test, seed)
             with _disk_trouble("the model is saved, its figures and pictures are not"):
-                model.save(self.out, overwrite=True)
-                for name, data in drawn.items():
-                    with replacing(self.out / name) as temporary:
-                        temporary.write_bytes(data)
+                model.save(self.out, files=drawn, overwrite=True)
         except KeyboardInterrupt:
             note(f"interrupted: the model is saved in {self.out}; figures and pictures may be missing")
             return INTERRUPTED
@@ -141,8 +137,6 @@ class Fit:
             "description": whole.description,
             "source": self.data,
         }
-        if isinstance(model, ImageDensity):
-            model.layout = whole.images.layout
         last = model.history[-1]
         best = next(record.step for record in reversed(model.history) if record.best)
         over = last.step == settings.steps or last.remaining < 0.02 * last.seconds

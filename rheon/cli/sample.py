@@ -9,9 +9,12 @@ from cyclopts import Parameter
 from rheon.cli.console import say
 from rheon.cli.numbers import Count, NotNegative, Seed
 from rheon.cli.paths import TABLE_SUFFIXES, check_file
+from rheon.errors import RheonError
 from rheon.storage import read_config
 
 IMAGE_SUFFIXES = (".png", ".npz", ".npy")
+
+_MOST_ON_A_SHEET = 10_000
 
 _NUMBERS = {f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)} - {"float8"}
 
@@ -41,6 +44,8 @@ def sample(
     """
     images = read_config(model)["kind"] == "image"
     check_file(out, IMAGE_SUFFIXES if images else TABLE_SUFFIXES)
+    if out.suffix == ".png" and number > _MOST_ON_A_SHEET:
+        raise RheonError(f"-n {number}: a sheet holds at most {_MOST_ON_A_SHEET:,}; write them to .npz")
 
     from rheon.images import ImageDensity, write_images
     from rheon.models import load

@@ -57,8 +57,8 @@ def score(
     if given.toy is not None:
         true = mean_with_error(given.toy.log_density(given.table.values))
         say(f"log_prob_nats of the true density: {true}")
-    elif config.get("data", {}).get("source") == data:
-        note(f"the model was fitted on {data}: new data will score lower")
+    elif isinstance(facts := config.get("data"), dict) and facts.get("source") == data:
+        note(f"the model was fitted on {data}: new data will score worse")
 
 
 def mean_with_error(values: Any) -> str:

@@ -34,8 +34,11 @@ class MLP(nn.Module):
         super().__init__()
         self.in_features, self.context_features = in_features, context_features
         self.widths = (in_features + context_features, *hidden, out_features)
-        layers = [linear(*sizes) for sizes in pairwise(self.widths[:-1])] + [zero_linear(*self.widths[-2:])]
-        tensors = [parameter.detach().flatten() for layer in layers for parameter in layer.parameters()]
+        tensors: list[Tensor] = []
+        for inputs, outputs in pairwise(self.widths[:-1]):  # as torch starts a linear layer
+            bound = max(inputs, 1) ** -0.5
+            tensors += [torch.empty(size).uniform_(-bound, bound) for size in (outputs * inputs, outputs)]
+        tensors += [torch.zeros(out_features * self.widths[-2]), torch.zeros(out_features)]
         self.sizes = [len(tensor) for tensor in tensors]
         self.theta = nn.Parameter(torch.cat(tensors))
 

@@ -17,6 +17,8 @@ _ROUNDS = 120
 class MixtureOfLogistics(Elementwise):
     """y = exp(s) logit F(x) + t, with F(x) = Σ_k π_k sigmoid((x - μ_k) / e^{c_k}), ψ in R^(3K+2).
 
+    ψ = (t, s, log π, μ, c): s and c bounded as in :class:`Affine`, μ times a fixed gain for each component.
+
         log dy/dx = s + log F'(x) - log F(x) - log(1 - F(x))
 
     Strictly increasing from R onto R. There is no closed inverse: it is bracketed by the components' own
@@ -78,8 +80,11 @@ def _logit_mixture(x: Tensor, log_pi: Tensor, mu: Tensor, c: Tensor) -> tuple[Te
     log_left, log_right = logsigmoid(u), logsigmoid(-u)
     log_cdf = (log_pi + log_left).logsumexp(1)
     log_rest = (log_pi + log_right).logsumexp(1)
-    log_pdf = (log_pi + log_left + log_right - c).logsumexp(1)
-    return log_cdf - log_rest, log_pdf - log_cdf - log_rest
+    # F' over the smaller of F and 1 - F first, as a mean over the components: in a far tail both are of the
+    # size e^-|u|, and the difference of their logarithms would round e^-c away.
+    left = ((log_pi + log_left).log_softmax(1) + log_right - c).logsumexp(1) - log_rest
+    right = ((log_pi + log_right).log_softmax(1) + log_left - c).logsumexp(1) - log_cdf
+    return log_cdf - log_rest, torch.where(log_cdf < log_rest, left, right)
 
 
 def _solve(y: Tensor, log_pi: Tensor, mu: Tensor, c: Tensor) -> Tensor:

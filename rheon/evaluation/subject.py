@@ -105,20 +105,23 @@ def global_rng_kept() -> Iterator[None]:
 
 @torch.no_grad()
 def _stir(flow: Flow, generator: torch.Generator) -> int:
-    """Gives noise to every parameter that is all 0 or all 1, and says to how many.
+    """Gives noise to every parameter at rest, and says to how many.
 
     A head or a log-scale at its start makes a layer the identity, and an error in an identity's log-det
-    shows nowhere: log 1 = -log 1 = 0. Trained weights are never touched.
+    shows nowhere: log 1 = -log 1 = 0. At rest are tensors that are all 0 or all 1, and the zeros of a vector,
+    in which the weights of a whole network may lie. Zeros of a matrix are left alone: they may be a mask.
     """
     stirred = 0
     for weight in flow.parameters():
-        at_zero, at_one = bool((weight == 0).all()), bool((weight == 1).all())
-        if not (weight.requires_grad and weight.numel() and (at_zero or at_one)):
+        zero, one = weight == 0, bool((weight == 1).all())
+        if not bool(zero.all()) and weight.dim() > 1:
+            zero = torch.zeros_like(zero)
+        if not (weight.requires_grad and weight.numel() and (one or bool(zero.any()))):
             continue
-        fan_in = weight[0].numel() if weight.dim() > 1 else 1
+        fan_in = weight[0].numel() if weight.dim() > 1 else (1 if one or bool(zero.all()) else 25)
         noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64) * (0.05 / sqrt(fan_in))
         noise = noise.to(weight.device, weight.dtype)
-        weight.copy_(noise.exp() if at_one else noise)
+        weight.copy_(noise.exp() if one else torch.where(zero, noise, weight))
         stirred += 1
     return stirred
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rheon.architectures import ARCHITECTURES, build, nice
+from rheon.architectures import ARCHITECTURES, build
 from rheon.bijections import Composition, Logit
 from rheon.datasets import random_split
 from rheon.density import Density, fresh_generator
@@ -166,8 +166,10 @@ class ImageDensity(Density):
             shape, layout = tuple(config["schema"]["shape"]), config["schema"]["layout"]
         except (KeyError, TypeError) as error:
             raise ModelError(f"config.json of an image model lacks {error}.") from None
-        if name not in ARCHITECTURES:
-            raise ModelError(f"config.json names the architecture {name!r}, which this rheon does not have.")
+        if name not in _FOR_IMAGES:
+            raise ModelError(
+                f"config.json names the architecture {name!r}, which this rheon does not have for images."
+            )
         model = cls(name, levels, alpha)
         model.shape, model.layout = shape, layout
 
@@ -183,28 +185,46 @@ class ImageDensity(Density):
 
 def named(name: str) -> Architecture:
     """The architecture of that name, at sizes that suit the image."""
-    if name == "nice":
-        return nice
     full = {"realnvp": "multiscale_realnvp", "spline": "multiscale_spline"}.get(name, name)
-    if full in ("multiscale_realnvp", "multiscale_spline"):
-        return lambda shape: ARCHITECTURES[full](shape, levels=default_scales(shape))
-    if full in ARCHITECTURES:
-        return lambda shape: ARCHITECTURES[full]()
-    known = ["nice", "realnvp", "spline", *ARCHITECTURES]
-    raise RheonError(
-        f"architecture {name!r} is not known for images; there are {', '.join(dict.fromkeys(known))}."
-    )
+    if full not in _FOR_IMAGES:
+        known = ", ".join(("realnvp", "spline", *_FOR_IMAGES))
+        raise RheonError(f"architecture {name!r} is not known for images; there are {known}.")
+
+    def build_for(shape: tuple[int, int, int]) -> Flow:
+        flow = ARCHITECTURES[full](**_FOR_IMAGES[full](shape))
+        if tuple(flow.event_shape) != tuple(shape):
+            raise DataError(
+                f"architecture {name} takes images of {_times(flow.event_shape)}, these are {_times(shape)} "
+                "(channels × height × width)."
+            )
+        return flow
+
+    return build_for
 
 
-def default_scales(shape: Sequence[int]) -> int:
+def scales(shape: Sequence[int]) -> int:
     """Levels for images of this shape: as many as leave 2×2 pixels, at most 3."""
     _, height, width = shape
+    if height % 2 or width % 2:
+        raise DataError(
+            f"images of {height}×{width} pixels: multi-scale flows halve both sides, so both must be even; "
+            f"pad to {height + height % 2}×{width + width % 2}, or take 'nice', which suits any size."
+        )
     fits = [
         n
         for n in (1, 2, 3)
         if height % 2**n == 0 and width % 2**n == 0 and min(height, width) >= 2 ** (n + 1)
     ]
     return max(fits, default=1)
+
+
+_FOR_IMAGES: dict[str, Callable[[tuple[int, int, int]], dict[str, Any]]] = {
+    "multiscale_realnvp": lambda shape: {"shape": shape, "levels": scales(shape)},
+    "multiscale_spline": lambda shape: {"shape": shape, "levels": scales(shape)},
+    "nice": lambda shape: {"features": shape},
+    "realnvp_cifar10": lambda shape: {},
+    "realnvp_imagenet32": lambda shape: {},
+}
 
 
 def _with_logit(flow: Flow, logit: Logit) -> Flow:

@@ -47,19 +47,16 @@ def density_picture(
     surfaces = {"learned density": log_prob(points)}
     if true_log_prob is not None:
         surfaces["true density"] = true_log_prob(points)
-    # The scale comes from the true density where there is one, so that a spike of the model does not set it.
-    finite = list(surfaces.values())[-1]
-    top = float(np.quantile(finite[np.isfinite(finite)], 0.999))
     shown = min(len(samples), len(data), 3000)
     clouds = {f"{shown:,} rows drawn from it": samples[:shown], f"{shown:,} real rows": data[:shown]}
+    rows, columns = (1, 3) if true_log_prob is None else (2, 2)
+    figure = Figure((4 * columns + 1, 4 * rows + 0.3), layout="compressed")
+    panels = list(np.ravel(figure.subplots(rows, columns, sharex=True, sharey=True)))
 
-    size = 2.2 + 4 / (1 + shown / 300)  # the fewer points there are, the larger they are
-    panels = len(surfaces) + len(clouds)
-    shape = (1, 3) if panels == 3 else (2, 2)
-    figure = Figure((4 * shape[1] + 1, 4 * shape[0] + 0.3), layout="compressed")
-    axes = np.ravel(figure.subplots(*shape, sharex=True, sharey=True))
-    for axis, (title, values) in zip(axes, surfaces.items(), strict=False):
-        image = axis.imshow(
+    # The scale comes from the true density where there is one, so that a spike of the model does not set it.
+    top = _peak(list(surfaces.values())[-1])
+    for panel, values in zip(panels, surfaces.values(), strict=False):
+        colours = panel.imshow(
             np.maximum(values, top - _DEPTH).reshape(cells, cells),
             extent=(*window[0], *window[1]),
             origin="lower",
@@ -69,24 +66,28 @@ def density_picture(
             vmax=top,
             interpolation="nearest",
         )
-        axis.set_title(title, fontsize=11)
-    for axis, (title, cloud) in zip(axes[len(surfaces) :], clouds.items(), strict=True):
-        axis.plot(cloud[:, 0], cloud[:, 1], ".", ms=size, mew=0, alpha=0.6, color="#1f3a5f")
-        axis.set_facecolor("#fafafa")
-        axis.set_title(title, fontsize=11)
-    axes[0].set_xlim(window[0])
-    axes[0].set_ylim(window[1])
-    for i, axis in enumerate(axes):
-        axis.set_box_aspect(1)
-        if i >= panels - shape[1]:
-            axis.set_xlabel(plain(names[0], 40), parse_math=False)
-        if i % shape[1] == 0:
-            axis.set_ylabel(plain(names[1], 40), parse_math=False)
-    bar = figure.colorbar(
-        image, ax=list(axes[: shape[1]]) if panels == 4 else axes[0], pad=0.02, extend="min"
-    )
+    size = 2.2 + 4 / (1 + shown / 300)  # the fewer points there are, the larger they are
+    for panel, cloud in zip(panels[len(surfaces) :], clouds.values(), strict=True):
+        panel.plot(cloud[:, 0], cloud[:, 1], ".", ms=size, mew=0, alpha=0.6, color="#1f3a5f")
+        panel.set_facecolor("#fafafa")
+
+    for i, (panel, title) in enumerate(zip(panels, (*surfaces, *clouds), strict=True)):
+        panel.set_title(title, fontsize=11)
+        panel.set_box_aspect(1)
+        if i >= len(panels) - columns:
+            panel.set_xlabel(plain(names[0], 40), parse_math=False)
+        if i % columns == 0:
+            panel.set_ylabel(plain(names[1], 40), parse_math=False)
+    panels[0].set(xlim=window[0], ylim=window[1])
+    bar = figure.colorbar(colours, ax=panels[: len(surfaces)], pad=0.02, extend="min")
     bar.set_label("log p(x), nats")
     return figure
+
+
+def _peak(values: Array) -> float:
+    """The highest density, but for a thousandth of the cells: one spike is no scale."""
+    finite = values[np.isfinite(values)]
+    return float(np.quantile(finite, 0.999)) if len(finite) else 0.0
 
 
 def window_of(data: Array) -> Window:

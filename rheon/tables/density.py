@@ -141,8 +141,12 @@ class TableDensity(Density):
             mean, scale = tensors.pop("mean"), tensors.pop("scale")
         except (KeyError, TypeError) as error:
             raise ModelError(f"the model directory of a table lacks {error}.") from None
-        if name not in ARCHITECTURES:
-            raise ModelError(f"config.json names the architecture {name!r}, which this rheon does not have.")
+        if name not in _FOR_TABLES:
+            raise ModelError(
+                f"config.json names the architecture {name!r}, which this rheon has not for tables."
+            )
+        if len(columns) != len(dtypes):
+            raise ModelError(f"config.json names {len(columns)} columns and {len(dtypes)} types.")
         model = cls(name)
         model.columns, model.dtypes = columns, dtypes
         if mean.shape != (len(columns),) or mean.dtype != torch.float64 or scale.dtype != torch.float64:
@@ -155,9 +159,12 @@ class TableDensity(Density):
         return model
 
 
+_FOR_TABLES = ("nice", "realnvp", "spline_coupling")
+
+
 def named(name: str) -> Architecture:
     """The architecture of that name for D columns."""
     full = {"spline": "spline_coupling"}.get(name, name)
-    if full not in ("nice", "realnvp", "spline_coupling"):
+    if full not in _FOR_TABLES:
         raise RheonError(f"architecture {name!r} is not known for tables; there are nice, realnvp, spline.")
     return ARCHITECTURES[full]

@@ -22,7 +22,7 @@ def test_one_feature_is_changed_by_every_coupling():
 
 @pytest.mark.parametrize("size", [0, -1, 1.0, "1", True, None])
 def test_sizes_are_named_when_refused(size):
-    with pytest.raises(RheonError, match="width must be a whole number of at least 1"):
+    with pytest.raises(RheonError, match="width must be a whole number from 1"):
         positive(blocks=1, width=size)
 
 

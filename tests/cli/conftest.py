@@ -51,6 +51,14 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def bare(monkeypatch):
+    """Fits of 200 rows without figures and pictures, which take most of their time."""
+    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+    monkeypatch.setattr("rheon.cli.fitting.figures", lambda *_: {})
+    monkeypatch.setattr("rheon.cli.fitting.pictures", lambda *_: {})
+
+
+@pytest.fixture
 def rheon(capfd):
     """Runs the command in this process: code, out, err; nothing in either that steers a terminal."""
 

@@ -98,6 +98,7 @@ def test_version(rheon):
         ("sample {models}/digits.rheon --out a.csv", 2, ".png, .npz, .npy"),
         ("sample {models}/digits.rheon --out no/a.png", 2, "no folder no"),
         ("sample {models}/digits.rheon -n 0 --out a.png", 2, "Must be >= 1"),
+        ("sample {models}/digits.rheon -n 10001 --out a.png", 2, "write them to .npz"),
         ("sample {models}/digits.rheon --temperature -1 --out a.png", 2, "Must be >= 0"),
         ("sample nothing --out a.png", 3, "nothing"),
         ("sample {models} --out a.png", 3, "config.json"),

@@ -27,7 +27,7 @@ def test_rows():
         "  10 test rows: mean log p in nats, higher is better",
         "    this model             -1.500",
         "    the true density       -1.250",
-        "  integral of the density: 0.999999",
+        "  integral of the density: 1.0000",
     ]
 
 

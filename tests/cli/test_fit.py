@@ -58,7 +58,7 @@ def test_a_density_in_the_plane_beside_the_truth(models):
     _, test = random_split(MOONS_ROWS, 0.2, 0)
     assert figures["true_log_prob"] == pytest.approx(TOYS["moons"].log_density(x[test]).mean())
     assert figures["log_prob"] == pytest.approx(model.log_prob(x[test]).mean(), abs=1e-12)
-    assert figures["integral"] == pytest.approx(1, abs=1e-3)
+    assert figures["integral"] == pytest.approx(1, abs=2e-3)
     assert figures["gaussian_log_prob"] < figures["true_log_prob"]
     for name in ("density.png", "training.png"):
         with Image.open(folder / name) as picture:
@@ -88,8 +88,8 @@ def test_hostile_names_are_text(models):
     assert facts["data"]["left_out"] == [["na\nme", "text"]]
 
 
-def test_an_old_model_stays_until_the_new_one_is_there(models, here, rheon, monkeypatch):
-    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+@pytest.mark.usefixtures("bare")
+def test_an_old_model_stays_until_the_new_one_is_there(here, rheon):
     words = "fit moons --architecture realnvp --steps"
     assert rheon(f"{words} 1").code == 0
     refused = rheon(f"{words} 2")
@@ -99,8 +99,8 @@ def test_an_old_model_stays_until_the_new_one_is_there(models, here, rheon, monk
     assert [file.name for file in here.iterdir()] == ["moons.rheon"]
 
 
-def test_the_same_words_give_the_same_weights(here, rheon, monkeypatch):
-    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+@pytest.mark.usefixtures("bare")
+def test_the_same_words_give_the_same_weights(here, rheon):
     for name in "ab":
         assert rheon(f"fit pinwheel --steps 3 --threads 1 --seed 5 --out {name}").code == 0
     first, second = ((here / name / "model.safetensors").read_bytes() for name in "ab")

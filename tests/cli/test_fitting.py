@@ -12,9 +12,7 @@ from tests.cli.conftest import config
 WORDS = "fit moons --architecture realnvp --threads 1 --steps 500"
 
 
-@pytest.fixture(autouse=True)
-def few_rows(monkeypatch, here):
-    monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+pytestmark = pytest.mark.usefixtures("bare", "here")
 
 
 def _when(monkeypatch, step, act):

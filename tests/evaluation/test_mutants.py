@@ -117,6 +117,45 @@ class ConstantInLogProb(Flow):
         return super().forward(x, context) + 0.3
 
 
+class _WrongSlope(torch.autograd.Function):
+    """exp, with 0.9 of its derivative."""
+
+    @staticmethod
+    def forward(ctx, s):
+        y = s.exp()
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 0.9 * grad * ctx.saved_tensors[0]
+
+
+class WrongSlope(Scaling):
+    """A derivative written by hand, by a weight, and wrong."""
+
+    def forward(self, x, context=None):
+        return x * _WrongSlope.apply(self.log_scale), self.log_scale.sum().expand(len(x))
+
+
+class WrongFastSlope(WrongSlope):
+    """The same, in single precision alone."""
+
+    def forward(self, x, context=None):
+        if x.dtype == torch.float32 and torch.is_grad_enabled():
+            return super().forward(x, context)
+        return Scaling.forward(self, x, context)
+
+
+class WrongFastWay(Scaling):
+    """Where gradients are wanted in single precision, last year's weights are used."""
+
+    def forward(self, x, context=None):
+        z, log_det = super().forward(x, context)
+        stale = x.dtype == torch.float32 and torch.is_grad_enabled()
+        return (z * 1.1 if stale else z), log_det
+
+
 class MendsNaN(Flow):
     """NaN becomes a number."""
 
@@ -154,6 +193,7 @@ def flow(
     scale=None,
     standardise=None,
     norm=ActNorm,
+    last=Scaling,
     kind=Flow,
 ):
     """Standardise, norm, three affine couplings, scaling on a base, every one of which can be exchanged.
@@ -170,7 +210,7 @@ def flow(
             turned = part.swapped() if k % 2 and features > 1 else part
             kept, changed = turned.shapes((features,))
             f.append(Coupling(turned, elementwise(), MLP(kept[0], 2 * changed[0], (16, 16))))
-        f.append(Scaling(features))
+        f.append(last(features))
         if layer:
             f[3] = Changed(f[3], layer)
         if scale:
@@ -228,6 +268,12 @@ WRONG_OTHERWISE = {
         flow(kind=ConstantInLogProb),
         {"log p = log p_Z(f(x)) + log-det", "sample_and_log_prob", INTEGRAL},
     ),
+    "derivative by hand is wrong": (
+        flow(last=WrongSlope),
+        {"gradient of log p"},
+    ),
+    "the same, on a fast way": (flow(last=WrongFastSlope), {"gradient in float32"}),
+    "old weights on a fast way": (flow(last=WrongFastWay), {"gradient in float32"}),
     "NaN becomes a number": (flow(kind=MendsNaN), {"NaN stays NaN"}),
     "global random state used": (flow(kind=GlobalSampler), {"no side effects"}),
     "input changed": (flow(kind=InPlace), {"no side effects"}),
