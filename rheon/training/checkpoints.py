@@ -12,6 +12,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ class Checkpoints:
     def discard(self) -> None:
         """Removes the folder, where nothing in it is worth to go on from."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        if self._folder.parent.is_dir() and not any(self._folder.parent.iterdir()):
+        with suppress(OSError):  # it holds something else, or is gone
             self._folder.parent.rmdir()
 
     def close(self) -> None:
@@ -184,6 +185,8 @@ class Checkpoints:
                 shutil.rmtree(old)
         except OSError as error:
             self._let_go()
+            with suppress(OSError):
+                self._folder.parent.rmdir()  # where this made no more than that
             reason = "another process trains there" if isinstance(error, BlockingIOError) else error.strerror
             raise RheonError(f"checkpoints cannot be kept in {self._folder}: {reason}") from error
 
@@ -205,7 +208,7 @@ class Checkpoints:
                 damaged.append(place)
                 continue
             for other in damaged:  # its name will be wanted again
-                shutil.rmtree(other)
+                shutil.rmtree(other, ignore_errors=True)
             self.step = facts["state"]["steps"]
             self._tell(f"goes on after step {self.step:,}, from the checkpoint in {self._folder}")
             if others := differences(facts["versions"], versions()):
@@ -227,6 +230,11 @@ class Checkpoints:
 
 def _lock(descriptor: int) -> None:
     """For this process alone, until the descriptor is closed or the process ends, however it ends."""
-    import fcntl  # where files cannot be locked so, the rest can be used
+    import fcntl  # not everywhere
 
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass  # a file system without locks: the care of whoever starts two
