@@ -286,9 +286,7 @@ def test_an_unfinished_directory_is_refused_as_one(tmp_path):
     (path / "checkpoint" / "training.jsonl").touch()
     assert is_unfinished(path)
     for read in (read_config, read_model):
-        with pytest.raises(
-            ModelError, match="is unfinished: its training was interrupted; the same"
-        ):
+        with pytest.raises(ModelError, match="is unfinished: its training was interrupted; the same"):
             read(path)
     for name in ("config.json", "checkpoint/other"):
         (path / name).touch()
