@@ -51,7 +51,9 @@ class Fit:
         if stopped := self._train(model, learn, test, settings, checkpoints):
             return stopped
         if not any(record.best for record in model.history):
-            checkpoints.discard()
+            if self.finish:
+                raise RheonError(f"nothing that {self.out} has learned was validated yet; let it go on")
+            checkpoints.discard()  # it would end so again
             raise RheonError(
                 "training gave no weights under which the validation is a number, so nothing is saved; "
                 "try a smaller --learning-rate"

@@ -154,8 +154,12 @@ def test_images_go_on_too(here, rheon, at_step):
 def test_finish_makes_a_model_of_what_was_learned(here, rheon, at_step):
     assert rheon(f"{WORDS} --finish").code == 2
     assert list(here.iterdir()) == []
-    at_step(40, send(signal.SIGINT))
+    at_step(1, send(signal.SIGINT))
     rheon(WORDS)
+    shown = rheon(f"{WORDS} --finish")
+    assert (shown.code, "let it go on" in shown.err) == (2, True)
+    at_step(40, send(signal.SIGINT))
+    assert "goes on after step 1," in rheon(WORDS).err
     shown = rheon(f"{WORDS} --finish")
     assert shown.code == 0
     facts = config(here / "moons.rheon")["training"]
