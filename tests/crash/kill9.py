@@ -1,6 +1,6 @@
 """Kills ``rheon fit`` with SIGKILL at random moments, a third of them inside a save, and goes on with it.
 
-    python tests/crash/kill9.py --n 100
+    python -m tests.crash.kill9 --n 100
 
 Two jobs in turn, images and a table, are started, killed, started again with the same words, … until they
 end; then their weights must be those of the run that nobody killed, by SHA-256, and their log have each step

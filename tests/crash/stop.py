@@ -1,6 +1,6 @@
 """Stops ``rheon fit`` by SIGTERM, SIGINT and SIGUSR1 at random moments of its training, and times the exits.
 
-    python tests/crash/stop.py --n 50
+    python -m tests.crash.stop --n 50
 
 Each must exit by itself with the code of its signal, within 5 s, leave a checkpoint of the last step it made,
 and end with the weights of the run without a break.
@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kill9 import JOBS, Job
+from tests.crash.kill9 import JOBS, Job
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 138}
 SECONDS_ALLOWED = 5.0
