@@ -117,7 +117,7 @@ def killed_until_it_ends(job: Job, seconds: float, n: int, rng: random.Random, c
     while not job.ended:
         spared = count.kills >= min(n, first + 6)
         inside = not spared and count.kills % 3 == 2
-        process = job.start(rng.randint(1, 80) if inside else 0)
+        process = job.start(rng.randint(1, 160) if inside else 0)
         try:
             errors = process.communicate(timeout=None if spared or inside else rng.uniform(0.3, seconds))[1]
         except subprocess.TimeoutExpired:
