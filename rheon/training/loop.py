@@ -108,6 +108,7 @@ def _steps(
         if saved is not None:
             state.restore(saved.numbers, saved.tensors)
             yield from saved.records
+            del saved  # as large as the state
         while not state.over:
             progress = budget.progress(state.steps)
             rate = learning_rate(progress, settings.learning_rate, settings.warmup)

@@ -67,7 +67,7 @@ class Watch:
         self.average.updates = numbers["updates"]
         if numbers["best_value"] is not None:
             self.best_value = numbers["best_value"]
-            self._best = [torch.empty_like(tensor) for tensor in self.average.values]
+            self._best = [tensor.clone() for tensor in self.average.values]
         self._best_progress, self._due = numbers["best_progress"], numbers["due"]
         self.hopeless = numbers["hopeless"]
 
