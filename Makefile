@@ -20,8 +20,7 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## learn handwritten digits in two minutes, without a download
-	rm -rf digits.rheon
-	$(ENV)/bin/rheon fit digits --out digits.rheon
+	$(ENV)/bin/rheon fit digits --out digits.rheon --overwrite
 
 test: $(READY)  ## the fast tests and the examples in the docstrings
 	$(PYTEST) -m "not slow"

@@ -52,6 +52,7 @@ def run(task: Task, rounds: int) -> str:
     makers = {
         "rheon": from_torch("rheon", _rheon, fused=True),
         "rheon, Adam not fused": from_torch("rheon, Adam not fused", _rheon),
+        "rheon, its realnvp": from_torch("rheon, its realnvp", _realnvp, fused=True),
         "zuko": from_torch("zuko", _zuko),
         "nflows": from_torch("nflows", _nflows),
         "normflows": from_torch("normflows", _normflows),
@@ -63,6 +64,25 @@ def run(task: Task, rounds: int) -> str:
 
 
 def _rheon(task: Task) -> tuple:
+    """The couplings alone, as in the other libraries."""
+    from rheon import Flow
+    from rheon.bijections import Bijection, Composition, Coupling
+    from rheon.conditioners import MLP
+    from rheon.distributions import StandardNormal
+    from rheon.elementwise import Affine
+    from rheon.fused import Fused
+    from rheon.partitions import Halves
+
+    half, hidden = task.features // 2, (task.hidden, task.hidden)
+    layers: list[Bijection] = [
+        Coupling(Halves().swapped() if k % 2 else Halves(), Affine(), MLP(half, task.features, hidden))
+        for k in range(task.couplings)
+    ]
+    flow = Flow(Fused(Composition(layers)), StandardNormal(task.features))
+    return flow, flow.log_prob, flow.sample
+
+
+def _realnvp(task: Task) -> tuple:
     from rheon.architectures import realnvp
 
     flow = realnvp(task.features, task.couplings, (task.hidden, task.hidden))

@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Any
 from rheon.errors import DataError, ModelError, RheonError
 
 if TYPE_CHECKING:
-    from rheon import architectures, bijections, conditioners, datasets, elementwise, evaluation, partitions
+    from rheon import (
+        architectures,
+        bijections,
+        conditioners,
+        datasets,
+        distributions,
+        elementwise,
+        evaluation,
+        images,
+        partitions,
+        reports,
+        storage,
+        tables,
+        training,
+    )
     from rheon.evaluation import check_flow
     from rheon.flow import Flow
     from rheon.images import ImageDensity
@@ -52,11 +66,17 @@ __all__ = [
     "check_flow",
     "conditioners",
     "datasets",
+    "distributions",
     "elementwise",
     "evaluation",
     "fit",
+    "images",
     "load",
     "partitions",
+    "reports",
+    "storage",
+    "tables",
+    "training",
 ]
 
 

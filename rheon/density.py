@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from rheon.card import card
-from rheon.errors import RheonError
-from rheon.flow import Flow
+from rheon.errors import RheonError, whole
+from rheon.flow import Flow, Recipe
 from rheon.storage import write_model
 from rheon.training import Checkpoints, Record, Settings, Source, fingerprint, train
 
@@ -29,6 +29,8 @@ class Density(ABC):
 
     def __init__(self) -> None:
         self.history: list[Record] = []
+        self.log = ""
+        """The lines of ``training.jsonl`` of a model that was loaded."""
         self.info: dict[str, Any] = {}
         """Facts for the model directory: about the data, the training, the figures."""
 
@@ -55,6 +57,8 @@ class Density(ABC):
         A part of the rows is held out to choose the best weights by. ``settings`` says everything in
         one object instead.
         """
+        if settings is not None and not isinstance(settings, Settings):
+            raise RheonError(f"settings must be a rheon.training.Settings, got a {type(settings).__name__}.")
         if settings is not None and (minutes, steps, seed) != (None, None, 0):
             raise RheonError(
                 "fit takes either settings, or minutes, steps and seed: settings hold those too."
@@ -66,6 +70,10 @@ class Density(ABC):
     @abstractmethod
     def settings(self, **changes: Any) -> Settings:
         """The settings that suit this kind of data, with ``changes``."""
+
+    @abstractmethod
+    def _from_recipe(self, recipe: Recipe) -> Flow:
+        """The flow that the recipe builds, with this model's preprocessing."""
 
     @abstractmethod
     def _config(self) -> dict[str, Any]:
@@ -113,19 +121,37 @@ class Density(ABC):
         one is kept unless ``overwrite``.
         """
         recipe = self.fitted.recipe
-        if recipe is None:
+        # A part that was exchanged after building would load as what the recipe says: another density.
+        if recipe is None or repr(self._from_recipe(recipe)) != repr(self.fitted):
             raise RheonError(
-                "only flows that an architecture function built can be saved by name; keep your own flow's "
-                "state_dict() beside the code that builds it."
+                "only flows that an architecture function built, unchanged but for their weights, can be "
+                "saved by name; keep your own flow's state_dict() beside the code that builds it."
             )
         architecture = {"name": recipe.name, "arguments": dict(recipe.arguments)}
         config = {**self._config(), "architecture": architecture, **self.info}
         written = {
             "README.md": card(config, Path(path).name),
-            "training.jsonl": "".join(f"{json.dumps(record.as_dict())}\n" for record in self.history),
+            "training.jsonl": "".join(f"{json.dumps(r.as_dict())}\n" for r in self.history) or self.log,
             **(files or {}),
         }
         write_model(path, config, self._tensors(), written, overwrite=overwrite)
+
+    def _draw(self, n: int, temperature: float, seed: int | None) -> Tensor:
+        """n draws of what the flow is a density of, tile by tile, finite."""
+        flow, n = self.fitted, whole("n", n, 0)
+        generator = torch.Generator()
+        if seed is None:
+            generator.seed()  # fresh entropy: the global generator is the caller's
+        else:
+            generator.manual_seed(whole("seed", seed, 0))
+        parts = [
+            flow.sample(min(self.tile, n - start), temperature=temperature, generator=generator)
+            for start in range(0, n, self.tile)
+        ]
+        x = torch.cat(parts) if parts else torch.empty(0, *flow.event_shape)
+        if not bool(torch.isfinite(x).all()):
+            raise RheonError("sample: the flow gave values that are not finite; try a lower temperature.")
+        return x
 
     def _score(self, rows: Callable[[slice], Tensor], n: int) -> np.ndarray:
         """log p of n rows, (n,) float64, tile by tile; the last tile is filled up with its first row."""
@@ -137,13 +163,3 @@ class Density(ABC):
                 filling = x[:1].expand(self.tile - len(x), *x.shape[1:])
                 scores[start : start + len(x)] = flow(torch.cat((x, filling)))[: len(x)].double().numpy()
         return scores
-
-
-def fresh_generator(seed: int | None) -> torch.Generator:
-    """A generator from a seed, or from fresh entropy: never the global one."""
-    generator = torch.Generator()
-    if seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(seed)
-    return generator

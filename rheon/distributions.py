@@ -16,6 +16,16 @@ class Base(nn.Module, ABC):
 
     ``log_prob(z, context)`` gives log p_Z(z), shape (B,), in nats; ``sample(n)`` draws n events. The context
     is accepted everywhere and is of no effect here: conditional flows condition their bijection.
+
+    Args:
+        event_shape: shape of one z, or D for events (D,).
+
+    >>> import torch
+    >>> from rheon.distributions import StandardNormal
+    >>> base = StandardNormal((3, 8, 8))
+    >>> z = base.sample(5, generator=torch.Generator().manual_seed(0))
+    >>> z.shape, base.log_prob(z).shape
+    (torch.Size([5, 3, 8, 8]), torch.Size([5]))
     """
 
     _unit: Tensor
@@ -63,6 +73,17 @@ class Base(nn.Module, ABC):
 class StandardNormal(Base):
     """log p(z) = -½ Σ z² - ½ D log 2π.
 
+    Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
+    section 3.1.
+
+    Args:
+        event_shape: shape of one z, or D for events (D,).
+
+    Raises:
+        RheonError: from ``sample``, a temperature that is negative or not finite.
+
+    >>> import torch
+    >>> from rheon.distributions import StandardNormal
     >>> StandardNormal(2).log_prob(torch.zeros(1, 2))
     tensor([-1.8379])
     """
@@ -84,7 +105,19 @@ class StandardNormal(Base):
 class StandardLogistic(Base):
     """log p(z) = Σ log sigmoid(z) + log sigmoid(-z), NICE's heavier-tailed choice.
 
-    Reference: Dinh, Krueger, Bengio, *NICE*, 2015, arXiv:1410.8516, section 3.4.
+    Reference: Dinh, Krueger, Bengio, *NICE: Non-linear Independent Components Estimation*, 2015,
+    arXiv:1410.8516, section 3.4.
+
+    Args:
+        event_shape: shape of one z, or D for events (D,).
+
+    Raises:
+        RheonError: from ``sample``, a temperature that is negative or not finite.
+
+    >>> import torch
+    >>> from rheon.distributions import StandardLogistic
+    >>> StandardLogistic(2).log_prob(torch.zeros(1, 2))  # 2 log ¼
+    tensor([-2.7726])
     """
 
     def log_prob(self, z: Tensor, context: Tensor | None = None) -> Tensor:

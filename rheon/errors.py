@@ -4,6 +4,9 @@ Every error a user can cause is a :class:`RheonError`: it names the argument, wh
 and what to do. It is a ``ValueError``, so code that guards against bad values already catches it.
 """
 
+import operator
+from typing import SupportsIndex
+
 
 class RheonError(ValueError):
     """Wrong input or wrong use."""
@@ -19,3 +22,14 @@ class SaveError(RheonError):
 
 class ModelError(RheonError):
     """A model directory is damaged, foreign, hostile or from a later version."""
+
+
+def whole(name: str, value: SupportsIndex, least: int) -> int:
+    """``value`` as an int, at least ``least``, from Python's or NumPy's whole numbers; no bool, no float."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise RheonError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+    return number

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rheon.bijections.base import Bijection
 from rheon.distributions import Base
-from rheon.errors import RheonError
+from rheon.errors import RheonError, whole
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class Flow(nn.Module):
         base: p_Z, over events of the shape that f gives.
         event_shape: shape of one x; that of the base unless given.
         context_features: M, where the density is conditional, p(x | context) with context of shape (B, M).
+
+    A new flow is in training mode, like any module: its ActNorms take their first values from the first
+    batch that comes. ``flow.eval()`` before scoring makes a score a function of the row alone.
 
     Calling the flow is ``log_prob``, so that wrappers which call modules (``torch.compile``,
     data-parallel) work.
@@ -54,6 +57,13 @@ class Flow(nn.Module):
         self.base = base
         self.event_shape = torch.Size(base.event_shape if event_shape is None else event_shape)
         self.context_features = context_features
+        declared = [getattr(module, "context_features", None) for module in bijection.modules()]
+        read = {number for number in declared if isinstance(number, int)}
+        if read and read - {0} != {context_features} - {0}:
+            raise RheonError(
+                f"the flow has context_features={context_features}, but its conditioners were built for "
+                f"{' and '.join(map(str, sorted(read)))}: give all of them the same."
+            )
         self.latent_shapes = bijection.latent_shapes(self.event_shape)
         z_shape = self.latent_shapes[0] if len(self.latent_shapes) == 1 else (prod(self.event_shape),)
         if tuple(z_shape) != tuple(base.event_shape):
@@ -152,8 +162,7 @@ class Flow(nn.Module):
             )
 
     def _spread(self, context: Tensor | None, n: int) -> Tensor | None:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-            raise RheonError(f"n must be a whole number of at least 0, got {n!r}.")
+        whole("n", n, 0)
         if context is not None and context.dim() == 1:
             context = context.expand(n, -1)
         self._check_context(context, n)

@@ -55,12 +55,14 @@ class _NormStep:
         y = torch.addcmul(bias.unsqueeze(1), x, scale)
         return y.split_with_sizes([len(half) for half in halves]), log_scale.sum(), (x, scale)
 
-    def backward(self, grads: Halved, by_log_det: Tensor, kept: Any) -> tuple[Halved, tuple[Tensor, ...]]:
+    def backward(
+        self, grads: Halved, by_log_det: Tensor, kept: Any
+    ) -> tuple[Halved, tuple[list[Tensor], ...]]:
         x, scale = kept
         by_y = torch.cat(tuple(grads))
         by_x = by_y * scale
         by_log_scale = torch.mul(by_x, x).add_(by_log_det).sum(1)
-        return by_x.split_with_sizes([len(half) for half in grads]), (by_log_scale, by_y.sum(1))
+        return by_x.split_with_sizes([len(half) for half in grads]), ([by_log_scale], [by_y.sum(1)])
 
 
 class _CouplingStep:
@@ -89,7 +91,9 @@ class _CouplingStep:
         y_b = torch.addcmul(t, x_b, scale)
         return (x_a, y_b)[:: self.order], s, (layers, h, x_b, tanh_r, scale)
 
-    def backward(self, grads: Halved, by_log_det: Tensor, kept: Any) -> tuple[Halved, tuple[Tensor, ...]]:
+    def backward(
+        self, grads: Halved, by_log_det: Tensor, kept: Any
+    ) -> tuple[Halved, tuple[list[Tensor], ...]]:
         by_y_a, by_y_b = grads[:: self.order]
         layers, h, x_b, tanh_r, scale = kept
         by_x_b = by_y_b * scale
@@ -101,7 +105,7 @@ class _CouplingStep:
             if i:
                 g = _relu_backward(torch.mm(layers[i][2], g), h[i], 0)
         by_x_a = torch.addmm(by_y_a, layers[0][2], g)
-        return (by_x_a, by_x_b)[:: self.order], (torch.cat(by_theta),)
+        return (by_x_a, by_x_b)[:: self.order], (by_theta,)
 
     def _layers(self) -> list[tuple[Tensor, ...]]:
         """W, b as a column and Wᵀ of each layer: views, made again when θ has another place in memory."""
@@ -181,17 +185,19 @@ class _Node(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, fused: Fused, x: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
         half = x.shape[1] // 2
-        halves: Halved = x.t().contiguous().split_with_sizes((half, x.shape[1] - half))
         kept: list[Any] = []
         per_scalar: list[Tensor] = []
         constant: list[Tensor] = []
-        for step in fused.steps:
-            halves, log_det, needed = step.forward(halves)
-            kept.append(needed)
-            (per_scalar if log_det.dim() else constant).append(log_det)
+        with torch.inference_mode():  # without what autograd adds to each operation
+            halves: Halved = x.t().contiguous().split_with_sizes((half, x.shape[1] - half))
+            for step in fused.steps:
+                halves, log_det, needed = step.forward(halves)
+                kept.append(needed)
+                (per_scalar if log_det.dim() else constant).append(log_det)
+            scalars = torch.cat(per_scalar)
         ctx.fused, ctx.kept = fused, kept
         ctx.save_for_backward(x, *parameters)
-        return torch.cat(tuple(halves)), sum(constant, torch.cat(per_scalar).sum(0))
+        return torch.cat(tuple(halves)), sum(constant, scalars.sum(0))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -208,13 +214,15 @@ class _Node(torch.autograd.Function):
             )
             return None, *(next(found) if need else None for need in needed)
         half = x.shape[1] // 2
-        halves: Halved = by_z.split_with_sizes((half, x.shape[1] - half))
-        gradients: list[tuple[Tensor, ...]] = []
-        for step, kept in zip(reversed(ctx.fused.steps), reversed(ctx.kept), strict=True):
-            halves, found = step.backward(halves, by_log_det, kept)
-            gradients.append(found)
+        gradients: list[tuple[list[Tensor], ...]] = []
+        with torch.inference_mode():
+            halves: Halved = by_z.split_with_sizes((half, x.shape[1] - half))
+            for step, kept in zip(reversed(ctx.fused.steps), reversed(ctx.kept), strict=True):
+                halves, found = step.backward(halves, by_log_det, kept)
+                gradients.append(found)
+        # What leaves is made outside of the inference mode: its tensors could not be changed later.
         by_x = torch.cat(tuple(halves)).t() if ctx.needs_input_grad[1] else None
-        return None, by_x, *(g for found in reversed(gradients) for g in found)
+        return None, by_x, *(torch.cat(parts) for found in reversed(gradients) for parts in found)
 
 
 def _suits(layer: Coupling) -> bool:

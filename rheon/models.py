@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from rheon.errors import ModelError
 from rheon.images import ImageDensity
 from rheon.images.formats import FORMATS
 from rheon.images.reading import ImageSet
-from rheon.storage import read_model
+from rheon.storage import read_log, read_model
 from rheon.tables import TableDensity
 from rheon.training import Settings
 
-KINDS: dict[str, type[ImageDensity] | type[TableDensity]] = {"image": ImageDensity, "table": TableDensity}
+_CLASSES: dict[str, type[ImageDensity] | type[TableDensity]] = {"image": ImageDensity, "table": TableDensity}
 
 
 def fit(
@@ -30,8 +29,8 @@ def fit(
 
     Args:
         data: images as an array (N, H, W), (N, H, W, C) or (N, C, H, W) of whole numbers, a list of
-        pictures, a
-            folder or file of them; or a table: an array (N, D), a data frame, a .csv, .parquet, .npz file.
+            pictures, a folder or file of them; or a table: an array (N, D), a data frame, a .csv, .parquet or
+            .npz file.
         architecture: a name or a function, as the class takes it; the class's own choice unless given.
         minutes: how long to train (2 unless said); or
         steps: how many steps.
@@ -71,8 +70,7 @@ def looks_like_images(data: Any) -> bool:
 def load(path: str | Path) -> ImageDensity | TableDensity:
     """Reads a model directory that ``save`` wrote. Nothing in it is run; whatever is wrong is refused."""
     config, tensors = read_model(path)
-    if config.get("kind") not in KINDS:
-        raise ModelError(f"{path}: a model of kind {config.get('kind')!r}; there are {', '.join(KINDS)}.")
-    model = KINDS[config["kind"]].from_files(config, tensors)
+    model = _CLASSES[config["kind"]].from_files(config, tensors)
     model.info = {name: config[name] for name in ("data", "training", "figures") if name in config}
+    model.log = read_log(path)
     return model

@@ -16,7 +16,14 @@ from rheon.errors import RheonError
 
 
 class Partition(nn.Module, ABC):
-    """x ↔ (x_A, x_B), for a batch x of shape (B, …). ``merge(*split(x))`` is x again, bit for bit."""
+    """x ↔ (x_A, x_B), for a batch x of shape (B, …). ``merge(*split(x))`` is x again, bit for bit.
+
+    >>> import torch
+    >>> from rheon.partitions import Halves
+    >>> partition, x = Halves(), torch.tensor([[1.0, 2.0, 3.0]])
+    >>> partition.split(x), partition.merge(*partition.split(x))
+    ((tensor([[1.]]), tensor([[2., 3.]])), tensor([[1., 2., 3.]]))
+    """
 
     @abstractmethod
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,7 +43,15 @@ class Partition(nn.Module, ABC):
 
 
 class Swapped(Partition):
-    """The complement of a partition: its x_A is the other's x_B."""
+    """The complement of a partition: its x_A is the other's x_B.
+
+    Args:
+        partition: the one whose parts change places.
+
+    >>> from rheon.partitions import Halves, Swapped
+    >>> Halves().shapes((5,)), Swapped(Halves()).shapes((5,))
+    ((torch.Size([2]), torch.Size([3])), (torch.Size([3]), torch.Size([2])))
+    """
 
     def __init__(self, partition: Partition) -> None:
         super().__init__()
@@ -58,7 +73,19 @@ class Swapped(Partition):
 
 
 class Halves(Partition):
-    """x_A = the first ⌊D/2⌋ features, x_B = the rest. Event (D,). Both parts are views."""
+    """x_A = the first ⌊D/2⌋ features, x_B = the rest. Event (D,). Both parts are views.
+
+    Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
+    section 3.2.
+
+    Raises:
+        RheonError: from ``shapes``, an event that is not (D,).
+
+    >>> import torch
+    >>> from rheon.partitions import Halves
+    >>> Halves().split(torch.tensor([[1.0, 2.0, 3.0]]))
+    (tensor([[1.]]), tensor([[2., 3.]]))
+    """
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         half = x.shape[1] // 2
@@ -76,7 +103,19 @@ class Halves(Partition):
 
 
 class Alternating(Partition):
-    """x_A = features 0, 2, 4, …, x_B = features 1, 3, 5, …. Event (D,), both parts strided views."""
+    """x_A = features 0, 2, 4, …, x_B = features 1, 3, 5, …. Event (D,), both parts strided views.
+
+    Reference: Dinh, Krueger, Bengio, *NICE: Non-linear Independent Components Estimation*, 2015,
+    arXiv:1410.8516, section 5.1.
+
+    Raises:
+        RheonError: from ``shapes``, an event that is not (D,).
+
+    >>> import torch
+    >>> from rheon.partitions import Alternating
+    >>> Alternating().split(torch.tensor([[0, 1, 2, 3, 4]]))
+    (tensor([[0, 2, 4]]), tensor([[1, 3]]))
+    """
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x[:, ::2], x[:, 1::2]
@@ -92,7 +131,20 @@ class Alternating(Partition):
 
 
 class Random(Partition):
-    """x_A = ⌊D/2⌋ features drawn by ``seed``, x_B = the others. Event (D,)."""
+    """x_A = ⌊D/2⌋ features drawn by ``seed``, x_B = the others, each part in rising order. Event (D,).
+
+    Args:
+        features: D.
+        seed: names the draw, from 0 to 2³² - 1; the same seed draws the same features everywhere.
+
+    Raises:
+        RheonError: ``features`` or ``seed`` is out of range; from ``shapes``, an event that is not (D,).
+
+    >>> import torch
+    >>> from rheon.partitions import Random
+    >>> Random(5, seed=1).split(torch.tensor([[0, 1, 2, 3, 4]]))
+    (tensor([[1, 2]]), tensor([[0, 3, 4]]))
+    """
 
     indices_a: Tensor
     indices_b: Tensor
@@ -124,7 +176,18 @@ class Random(Partition):
 
 
 class Channels(Partition):
-    """x_A = the first ⌊C/2⌋ channels, x_B = the rest. Event (C, H, W)."""
+    """x_A = the first ⌊C/2⌋ channels, x_B = the rest. Event (C, H, W), C at least 2.
+
+    Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
+    section 3.4.
+
+    Raises:
+        RheonError: from ``shapes``, an event that is not (C, H, W), or has one channel.
+
+    >>> from rheon.partitions import Channels
+    >>> Channels().shapes((3, 8, 8))
+    (torch.Size([1, 8, 8]), torch.Size([2, 8, 8]))
+    """
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         half = x.shape[1] // 2
@@ -153,7 +216,16 @@ class Checkerboard(Partition):
     computes on half of the grid instead of on a masked image of which half is zero.
 
     Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803
-    (masked there, packed here: the same family of maps).
+    section 3.4 (masked there, packed here: the same family of maps).
+
+    Raises:
+        RheonError: from ``shapes``, an event that is not (C, H, W), or has an odd H or W.
+
+    >>> import torch
+    >>> from rheon.partitions import Checkerboard
+    >>> x_a, x_b = Checkerboard().split(torch.tensor([[[[1, 2], [3, 4]]]]))
+    >>> x_a.shape, x_a.flatten().tolist(), x_b.flatten().tolist()
+    (torch.Size([1, 2, 1, 1]), [1, 4], [2, 3])
     """
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,10 +243,22 @@ class Checkerboard(Partition):
 
 
 class Stripes(Partition):
-    """x_A = the even rows (or columns), x_B = the odd ones. Event (C, H, W).
+    """x_A = the even rows (or columns), x_B = the odd ones. Event (C, H, W), even along the axis.
+
+    Reference: Ho, Chen, Srinivas, Duan, Abbeel, *Flow++: Improving Flow-Based Generative Models with
+    Variational Dequantization and Architecture Design*, 2019, arXiv:1902.00275 (its program splits columns).
 
     Args:
         axis: ``"rows"`` (parts (C, H/2, W)) or ``"columns"`` (parts (C, H, W/2)).
+
+    Raises:
+        RheonError: ``axis`` is neither; from ``shapes``, an event that is not (C, H, W), or is odd along the axis.
+
+    >>> import torch
+    >>> from rheon.partitions import Stripes
+    >>> x_a, x_b = Stripes("columns").split(torch.tensor([[[[1, 2], [3, 4]]]]))
+    >>> x_a.flatten().tolist(), x_b.flatten().tolist()
+    ([1, 3], [2, 4])
     """
 
     def __init__(self, axis: str = "rows") -> None:

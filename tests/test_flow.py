@@ -8,7 +8,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from rheon.bijections import ActNorm, BatchNorm, Bijection, Composition, FactorOut, Scaling, Squeeze
+from rheon.bijections import ActNorm, BatchNorm, Bijection, Composition, Coupling, FactorOut, Scaling, Squeeze
+from rheon.conditioners import MLP
 from rheon.distributions import StandardLogistic, StandardNormal
 from rheon.elementwise import Affine, MixtureOfLogistics, RationalQuadraticSpline
 from rheon.errors import RheonError
@@ -343,3 +344,10 @@ def test_event_shape_and_recipe_of_a_flow_made_by_hand():
     assert flow().event_shape == (4,)
     assert image_flow().event_shape == (2, 4, 4)
     assert flow().recipe is None
+
+
+def test_conditioners_of_another_context_are_refused_when_the_flow_is_built():
+    for promised, given in ((3, 0), (0, 3), (3, 2)):
+        layer = Coupling(Halves(), Affine(), MLP(1, 2, context_features=given))
+        with pytest.raises(RheonError, match="context_features"):
+            Flow(layer, StandardNormal(2), context_features=promised)

@@ -75,3 +75,50 @@ def test_a_directory_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError):
         rheon.load(tmp_path / "m")
     shutil.rmtree(tmp_path / "m")
+
+
+def test_another_seed_gives_other_initial_weights():
+    rows = RNG.normal(size=(30, 2))
+    weights = [TableDensity().fit(rows, steps=1, seed=seed).fitted.state_dict() for seed in (0, 1)]
+    name = next(name for name in weights[0] if name.endswith("theta"))
+    assert (weights[0][name] - weights[1][name]).abs().max() > 0.1
+
+
+def test_a_flow_that_its_recipe_does_not_build_is_not_saved(tmp_path):
+    def narrower(columns):
+        flow = rheon.architectures.realnvp(columns, couplings=2)
+        for module in flow.modules():
+            if hasattr(module, "bound"):
+                module.bound = 0.5
+        return flow
+
+    model = TableDensity(narrower).fit(RNG.normal(size=(30, 2)), steps=1)
+    with pytest.raises(rheon.RheonError, match="unchanged but for their weights"):
+        model.save(tmp_path / "m")
+
+
+def test_a_loaded_model_keeps_its_log(tmp_path):
+    rheon.fit(RNG.normal(size=(30, 2)), steps=3).save(tmp_path / "m")
+    rheon.load(tmp_path / "m").save(tmp_path / "again")
+    logs = [(tmp_path / name / "training.jsonl").read_text() for name in ("m", "again")]
+    assert logs[0] == logs[1]
+    assert logs[0].startswith('{"step": 1,')
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda model: model.sample(-1),
+        lambda model: model.sample(2.5),
+        lambda model: model.sample("3"),
+        lambda model: model.sample(2, seed=-1),
+        lambda model: model.sample(2, seed=1.5),
+        lambda model: TableDensity(lambda columns: None).fit(RNG.normal(size=(30, 2)), steps=1),
+        lambda model: model.fit(RNG.normal(size=(30, 2)), settings={"steps": 3}),
+    ],
+)
+def test_wrong_arguments_are_refused_in_words(wrong):
+    model = TableDensity().fit(RNG.normal(size=(30, 2)), steps=1)
+    with pytest.raises(rheon.RheonError):
+        wrong(model)
+    assert model.sample(np.int64(3)).shape == (3, 2)

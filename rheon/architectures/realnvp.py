@@ -23,8 +23,8 @@ def realnvp(
 ) -> Flow:
     """RealNVP: exp(s(x_A)) ⊙ x_B + t(x_A), ``couplings`` times, the halves changing places each time.
 
-    An ActNorm before the first coupling and one after the last give every feature a scale without a
-    bound, outside the bounded log-scales of the couplings.
+    An ActNorm before the first coupling gives every feature a scale without a bound, outside the bounded
+    log-scales of the couplings.
 
     Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803.
 
@@ -46,5 +46,4 @@ def realnvp(
         (kept,), (changed,) = part.shapes((features,))
         map_ = Affine()
         layers.append(Coupling(part, map_, MLP(kept, map_.num_params * changed, hidden, context_features)))
-    layers.append(ActNorm(features))
     return Flow(Fused(Composition(layers)), StandardNormal(features), context_features=context_features)

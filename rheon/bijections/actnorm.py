@@ -22,6 +22,18 @@ class ActNorm(Bijection):
 
     Args:
         channels: D for events (D,), C for events (C, H, W).
+
+    Raises:
+        RheonError: the first batch has a value that is not finite; from ``latent_shapes``, an event of
+            another number of channels.
+
+    The first batch here has mean 2 and standard deviation 2, so log|det| = -log 2.
+
+    >>> import torch
+    >>> from rheon.bijections import ActNorm
+    >>> z, log_det = ActNorm(1)(torch.tensor([[0.0], [4.0]]))
+    >>> z.flatten().tolist(), log_det.detach()
+    ([-1.0, 1.0], tensor([-0.6931, -0.6931]))
     """
 
     initialised: Tensor

@@ -10,7 +10,24 @@ from rheon.errors import RheonError
 
 
 class Bijection(nn.Module, ABC):
-    """f: x → z. Each direction returns its value and log|det| of its own Jacobian, shape (B,), in nats."""
+    """f: x → z. Each direction returns its value and log|det| of its own Jacobian, shape (B,), in nats.
+
+    Reference: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan, *Normalizing Flows for
+    Probabilistic Modeling and Inference*, 2021, arXiv:1912.02762, section 2.1.
+
+    A bijection of one's own is two methods:
+
+    >>> import torch
+    >>> from rheon.bijections import Bijection
+    >>> class Reflection(Bijection):
+    ...     def forward(self, x, context=None):
+    ...         return -x, x.new_zeros(len(x))
+    ...
+    ...     def inverse(self, z, context=None):
+    ...         return -z, z.new_zeros(len(z))
+    >>> Reflection()(torch.tensor([[1.0, -2.0]]))
+    (tensor([[-1.,  2.]]), tensor([0.]))
+    """
 
     @abstractmethod
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

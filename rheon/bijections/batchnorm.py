@@ -18,12 +18,22 @@ class BatchNorm(Bijection):
     fault and is the default of all architectures.
 
     Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
-    section 3.7 and appendix E.
+    section 3.7 and appendix E; Ioffe, Szegedy, *Batch Normalization: Accelerating Deep Network Training by
+    Reducing Internal Covariate Shift*, 2015, arXiv:1502.03167.
 
     Args:
         channels: D for events (D,), C for events (C, H, W).
         momentum: weight of a new batch in the running statistics.
         eps: ε.
+
+    Raises:
+        RheonError: from ``latent_shapes``, an event of another number of channels.
+
+    >>> import torch
+    >>> from rheon.bijections import BatchNorm
+    >>> f = BatchNorm(1)
+    >>> f(torch.tensor([[0.0], [4.0]]))[0].detach().flatten(), f.running_mean
+    (tensor([-1.0000,  1.0000]), tensor([0.2000]))
     """
 
     running_mean: Tensor

@@ -10,7 +10,23 @@ from rheon.errors import RheonError
 
 
 class Composition(Bijection):
-    """f = f_n ∘ … ∘ f_1, given in the order in which data pass: log|det| = Σ_i log|det ∂f_i|."""
+    """f = f_n ∘ … ∘ f_1, given in the order in which data pass: log|det| = Σ_i log|det ∂f_i|.
+
+    Reference: Rezende, Mohamed, *Variational Inference with Normalizing Flows*, 2015, arXiv:1505.05770,
+    section 3.1.
+
+    Args:
+        bijections: f_1, f_2, …, at least one; what follows takes the shape that comes out before it.
+
+    Raises:
+        RheonError: there is no bijection; from ``latent_shapes``, one follows a :class:`FactorOut`.
+
+    >>> import torch
+    >>> from rheon.bijections import Composition, Permutation, Standardise
+    >>> units = Standardise(mean=torch.zeros(2), scale=torch.tensor([2.0, 4.0]))
+    >>> Composition([units, Permutation([1, 0])])(torch.tensor([[2.0, 8.0]]))  # log|det| = -log 8
+    (tensor([[2., 1.]]), tensor([-2.0794]))
+    """
 
     def __init__(self, bijections: Iterable[Bijection]) -> None:
         super().__init__()
@@ -46,7 +62,20 @@ class Composition(Bijection):
 
 
 class Inverse(Bijection):
-    """f⁻¹ as a bijection: its forward is f's inverse, its inverse is f. f must keep the event's shape."""
+    """f⁻¹ as a bijection: its forward is f's inverse, its inverse is f. log|det ∂f⁻¹| = -log|det ∂f|.
+
+    Args:
+        bijection: f, which must keep the event's shape.
+
+    Raises:
+        RheonError: from ``latent_shapes``, f changes the event's shape.
+
+    >>> import torch
+    >>> from rheon.bijections import Inverse, Standardise
+    >>> f = Standardise(mean=torch.tensor([1.0]), scale=torch.tensor([2.0]))
+    >>> f(torch.tensor([[7.0]])), Inverse(f)(torch.tensor([[3.0]]))
+    ((tensor([[3.]]), tensor([-0.6931])), (tensor([[7.]]), tensor([0.6931])))
+    """
 
     def __init__(self, bijection: Bijection) -> None:
         super().__init__()

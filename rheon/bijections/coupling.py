@@ -21,14 +21,20 @@ class Coupling(Bijection):
 
     The inverse is as cheap as f, since ψ depends on x_A alone, which f leaves as it is.
 
-    Reference: Dinh, Krueger, Bengio, *NICE*, 2015, arXiv:1410.8516; Dinh, Sohl-Dickstein, Bengio, *Density
-    estimation using Real NVP*, 2017, arXiv:1605.08803.
+    Reference: Dinh, Krueger, Bengio, *NICE: Non-linear Independent Components Estimation*, 2015,
+    arXiv:1410.8516; Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017,
+    arXiv:1605.08803.
 
     Args:
         partition: x ↔ (x_A, x_B).
         elementwise: f̂, with P parameters per scalar.
         conditioner: ψ_θ, any module (x_A, context) → (B, P · C_B, …), where C_B is the first axis of x_B.
 
+    Raises:
+        RheonError: when called, ψ has another shape; from ``latent_shapes``, the partition refuses the event.
+
+    >>> import torch
+    >>> from rheon.bijections import Coupling
     >>> from rheon.conditioners import MLP
     >>> from rheon.elementwise import Affine
     >>> from rheon.partitions import Halves

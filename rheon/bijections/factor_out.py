@@ -23,6 +23,16 @@ class FactorOut(Bijection):
         partition: x ↔ (x_A, x_B).
         bijection: g.
         event_shape: shape of x, from which the shapes of all latents follow.
+
+    Raises:
+        RheonError: the partition or g refuses the shape it would get; from ``latent_shapes``, another event.
+
+    >>> import torch
+    >>> from rheon.bijections import FactorOut, Squeeze
+    >>> from rheon.partitions import Channels
+    >>> f = FactorOut(Channels(), Squeeze(), event_shape=(4, 8, 8))
+    >>> f.latent_shapes((4, 8, 8)), f(torch.zeros(1, 4, 8, 8))[0].shape
+    ((torch.Size([2, 8, 8]), torch.Size([8, 4, 4])), torch.Size([1, 256]))
     """
 
     def __init__(self, partition: Partition, bijection: Bijection, event_shape: Sequence[int]) -> None:

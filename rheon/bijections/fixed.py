@@ -14,9 +14,21 @@ from rheon.errors import RheonError
 class Standardise(Bijection):
     """z = (x - mean) / scale, per feature: log|det| = -Σ log scale. Event shape of ``mean``.
 
+    Reference: Papamakarios, Nalisnick, Rezende, Mohamed, Lakshminarayanan, *Normalizing Flows for
+    Probabilistic Modeling and Inference*, 2021, arXiv:1912.02762, section 2.1 (the change of variables).
+
     Args:
         mean: of each feature, in its own units.
         scale: of each feature, positive, in its own units.
+
+    Raises:
+        RheonError: the two differ in shape, a value is not finite, or a scale is not positive; from
+            ``latent_shapes``, an event of another shape.
+
+    >>> import torch
+    >>> from rheon.bijections import Standardise
+    >>> Standardise(mean=torch.tensor([1.0]), scale=torch.tensor([2.0]))(torch.tensor([[7.0]]))
+    (tensor([[3.]]), tensor([-0.6931]))
     """
 
     mean: Tensor
@@ -62,6 +74,14 @@ class Logit(Bijection):
     Args:
         levels: number of intensity levels, so x = k + u for the integer k in 0 … levels - 1 and u in [0, 1).
         alpha: α, between 0 and ½.
+
+    Raises:
+        RheonError: ``levels`` is below 2, or ``alpha`` is not between 0 and ½.
+
+    >>> import torch
+    >>> from rheon.bijections import Logit
+    >>> Logit(levels=256, alpha=0.05)(torch.tensor([[0.0]]))  # logit 0.05, log(0.9/256) - log(0.05 · 0.95)
+    (tensor([[-2.9444]]), tensor([-2.6034]))
     """
 
     def __init__(self, levels: int = 256, alpha: float = 0.05) -> None:

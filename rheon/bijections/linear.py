@@ -16,12 +16,25 @@ class LULinear(Bijection):
     P is a fixed permutation, L unit lower triangular, U upper triangular with a positive diagonal exp(d).
     L and U start as the identity: W starts as P. The inverse is two triangular solves.
 
-    Reference: Kingma, Dhariwal, *Glow*, 2018, arXiv:1807.03039, section 3.2; Oliva et al., *Transformation
-    Autoregressive Networks*, 2018, arXiv:1801.09819.
+    Reference: Kingma, Dhariwal, *Glow: Generative Flow with Invertible 1×1 Convolutions*, 2018,
+    arXiv:1807.03039, section 3.2; Oliva et al., *Transformation Autoregressive Networks*, 2018,
+    arXiv:1801.09819.
 
     Args:
         features: D.
         seed: names the permutation P; None for none.
+
+    Raises:
+        RheonError: ``seed`` is out of range; from ``latent_shapes``, an event that is not (D,).
+
+    With L = [[1, 0], [3, 1]] and U = diag(2, 1): W = [[2, 0], [6, 1]] and log|det| = log 2.
+
+    >>> import torch
+    >>> from rheon.bijections import LULinear
+    >>> f = LULinear(2).requires_grad_(False)
+    >>> f.lower[1, 0], f.log_diagonal[0] = 3.0, torch.tensor(2.0).log()
+    >>> f(torch.tensor([[1.0, 1.0]]))
+    (tensor([[2., 7.]]), tensor([0.6931]))
     """
 
     order: Tensor
@@ -71,11 +84,22 @@ class LULinear(Bijection):
 class InvertibleConv1x1(Bijection):
     """z_ij = W x_ij + b at every pixel (i, j), W = P L U: log|det| = H W Σ log U_ii. Event (C, H, W).
 
-    Reference: Kingma, Dhariwal, *Glow*, 2018, arXiv:1807.03039, section 3.2.
+    Reference: Kingma, Dhariwal, *Glow: Generative Flow with Invertible 1×1 Convolutions*, 2018,
+    arXiv:1807.03039, section 3.2.
 
     Args:
         channels: C.
         seed: names the permutation P; None for none.
+
+    Raises:
+        RheonError: ``seed`` is out of range; from ``latent_shapes``, an event that is not (C, H, W).
+
+    >>> import torch
+    >>> from rheon.bijections import InvertibleConv1x1
+    >>> f = InvertibleConv1x1(3).requires_grad_(False)
+    >>> f.linear.log_diagonal[0] = 0.5
+    >>> f(torch.zeros(1, 3, 4, 4))[1]  # 4 · 4 · ½
+    tensor([8.])
     """
 
     def __init__(self, channels: int, seed: int | None = None) -> None:

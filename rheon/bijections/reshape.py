@@ -13,15 +13,25 @@ from rheon.partitions import blocks_to_phases, phases_to_blocks
 
 
 class Squeeze(Bijection):
-    """(C, H, W) → (4C, H/2, W/2): the four phases of every 2×2 block become channels.
+    """(C, H, W) → (4C, H/2, W/2): the four phases of every 2×2 block become channels. log|det| = 0.
+
+    Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
+    section 3.6 and figure 3.
 
     Args:
         order: ``"natural"``, channel 4c + 2 dy + dx; or ``"diagonal"``, the phases (0, 0), (1, 1), (0, 1),
             (1, 0) one after the other, each with all C channels: then the first half of the channels is the
             even half of a checkerboard (the paper's order before it factors out).
 
-    Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
-    section 3.6 and figure 3.
+    Raises:
+        RheonError: ``order`` is neither; from ``latent_shapes``, an event that is not (C, H, W), or has an
+            odd H or W.
+
+    >>> import torch
+    >>> from rheon.bijections import Squeeze
+    >>> x = torch.tensor([[[[1, 2], [3, 4]]]])
+    >>> Squeeze()(x)[0].flatten().tolist(), Squeeze("diagonal")(x)[0].flatten().tolist()
+    ([1, 2, 3, 4], [1, 4, 2, 3])
     """
 
     diagonal = (0, 3, 1, 2)
@@ -59,7 +69,19 @@ class Squeeze(Bijection):
 
 
 class Flatten(Bijection):
-    """(C, H, W) → (C H W,), so that an architecture for vectors takes images."""
+    """(C, H, W) → (C H W,), so that an architecture for vectors takes images. log|det| = 0.
+
+    Args:
+        event_shape: shape of one x, which the inverse gives back.
+
+    Raises:
+        RheonError: from ``latent_shapes``, an event of another shape.
+
+    >>> import torch
+    >>> from rheon.bijections import Flatten
+    >>> Flatten((3, 8, 8))(torch.zeros(5, 3, 8, 8))[0].shape
+    torch.Size([5, 192])
+    """
 
     def __init__(self, event_shape: Sequence[int]) -> None:
         super().__init__()
@@ -80,10 +102,19 @@ class Flatten(Bijection):
 
 
 class Permutation(Bijection):
-    """z_i = x_{order[i]} along the first event axis (features or channels).
+    """z_i = x_{order[i]} along the first event axis (features or channels): log|det| = 0.
 
     Args:
-        order: a permutation of 0 … D-1.
+        order: a permutation of 0 … D-1, or of 0 … C-1 for events (C, H, W).
+
+    Raises:
+        RheonError: ``order`` is no permutation; from ``latent_shapes``, an event of another number of
+            features or channels.
+
+    >>> import torch
+    >>> from rheon.bijections import Permutation
+    >>> Permutation([2, 0, 1])(torch.tensor([[10.0, 20.0, 30.0]]))
+    (tensor([[30., 10., 20.]]), tensor([0.]))
     """
 
     order: Tensor

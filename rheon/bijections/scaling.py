@@ -13,7 +13,21 @@ class Scaling(Bijection):
 
     A volume-preserving stack needs it: it alone decides how much each latent varies.
 
-    Reference: Dinh, Krueger, Bengio, *NICE*, 2015, arXiv:1410.8516, section 3.3.
+    Reference: Dinh, Krueger, Bengio, *NICE: Non-linear Independent Components Estimation*, 2015,
+    arXiv:1410.8516, section 3.3.
+
+    Args:
+        event_shape: shape of one x, or D for events (D,). s starts at 0.
+
+    Raises:
+        RheonError: from ``latent_shapes``, an event of another shape.
+
+    >>> import torch
+    >>> from rheon.bijections import Scaling
+    >>> f = Scaling(2).requires_grad_(False)
+    >>> f.log_scale[0] = torch.tensor(3.0).log()
+    >>> f(torch.tensor([[1.0, 1.0]]))
+    (tensor([[3., 1.]]), tensor([1.0986]))
     """
 
     def __init__(self, event_shape: Sequence[int] | int) -> None:

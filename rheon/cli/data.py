@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -90,10 +91,28 @@ def read_to_score(data: str, seed: int, levels: int | None, columns: Sequence[st
     return Data(table, _described(table, data))
 
 
+def few_values(data: Data) -> str | None:
+    """A warning of columns that repeat few whole numbers: a continuous density can rise there without end."""
+    if not isinstance(data.content, Table):
+        return None
+    table = data.content
+    few = [
+        name
+        for name, column in zip(table.columns, table.values.T, strict=True)
+        if len(np.unique(column)) <= max(20, len(column) // 50) and np.array_equal(column, np.rint(column))
+    ]
+    if not few:
+        return None
+    return plain(
+        f"{', '.join(few[:8])}{', …' if len(few) > 8 else ''}: few different whole numbers, learned as "
+        "continuous all the same; log p can then grow without end, so it is better to leave them out"
+    )
+
+
 def _described(table: Table, source: str) -> str:
     n, columns = table.values.shape
     names = ", ".join(table.columns[:8]) + (", …" if columns > 8 else "")
-    text = f"{n:,} rows of {columns} column{'s' * (columns > 1)} ({names}), from {source}"
+    text = f"{n:,} rows of {columns} column{'s' * (columns > 1)} ({names}), from {Path(source).name}"
     if table.dropped:
         reasons = ", ".join(f"{name} ({why})" for name, why in table.dropped[:6])
         more = len(table.dropped) - 6

@@ -31,7 +31,7 @@ class Training:
     minutes: Positive | None = None
     "Minutes to train at most; 1.5 unless --steps is given. Training ends sooner when nothing gets better."
     steps: Count | None = None
-    "Steps to train at most, in place of minutes: on one machine the same seed then gives the same bits."
+    "Steps to train at most, in place of minutes: with --threads, the same seed then gives the same bits."
     seed: Seed = 0
     "Of everything that is random: split, initial weights, order, noise."
     batch_size: Count | None = None

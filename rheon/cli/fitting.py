@@ -11,7 +11,7 @@ from typing import Any
 from rheon.cli.app import DONE, INTERRUPTED
 from rheon.cli.closing import closing, training_line
 from rheon.cli.console import note, say
-from rheon.cli.data import Data, read
+from rheon.cli.data import Data, few_values, read
 from rheon.cli.figures import figures
 from rheon.cli.interrupt import EndOnSignal
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
@@ -46,6 +46,8 @@ class Fit:
         settings = model.settings(**self.changes)
         learn, test = whole.split(self.test_share, seed)
         say(whole.description)
+        if caution := few_values(whole):
+            note(caution)
         checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, tell=note)
         checkpoints.identity["test_share"] = self.test_share
         if stopped := self._train(model, learn, test, settings, checkpoints):
@@ -137,7 +139,7 @@ class Fit:
         model.info["data"] |= {
             f"test_{noun(model)}": len(test),
             "description": whole.description,
-            "source": self.data,
+            "source": Path(self.data).name,  # never the path: a model is passed on
         }
         last = model.history[-1]
         best = next(record.step for record in reversed(model.history) if record.best)
@@ -181,4 +183,4 @@ def _disk_trouble(left: str) -> Iterator[None]:
 def _budget(settings: Settings) -> str:
     if settings.steps is not None:
         return f"{settings.steps:,} step{'s' * (settings.steps > 1)}"
-    return f"{settings.minutes:g} minutes"
+    return f"{settings.minutes:g} minute{'s' * (settings.minutes != 1)}"

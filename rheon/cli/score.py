@@ -57,7 +57,7 @@ def score(
     if given.toy is not None:
         true = mean_with_error(given.toy.log_density(given.table.values))
         say(f"log_prob_nats of the true density: {true}")
-    elif isinstance(facts := config.get("data"), dict) and facts.get("source") == data:
+    elif isinstance(facts := config.get("data"), dict) and facts.get("source") == Path(data).name:
         note(f"the model was fitted on {data}: new data will score worse")
 
 

@@ -21,6 +21,14 @@ class ConvNet(nn.Module):
         width: channels of the hidden layers.
         blocks: residual blocks, of two 3×3 convolutions each.
         context_features: M; without it a context is not looked at.
+
+    Raises:
+        RheonError: when called, a context is missing or is not (B, context_features).
+
+    >>> import torch
+    >>> from rheon.conditioners import ConvNet
+    >>> ConvNet(in_channels=2, out_channels=4)(torch.ones(5, 2, 8, 8)).shape
+    torch.Size([5, 4, 8, 8])
     """
 
     def __init__(

@@ -21,11 +21,23 @@ class MLP(nn.Module):
     The last layer starts at zero, so a coupling with it starts at the identity. All weights and biases are
     one parameter, ``theta``: on small networks the time of an optimiser goes by the number of tensors.
 
+    Reference: Dinh, Krueger, Bengio, *NICE: Non-linear Independent Components Estimation*, 2015,
+    arXiv:1410.8516, section 5.1; the start at zero: Kingma, Dhariwal, *Glow: Generative Flow with Invertible
+    1×1 Convolutions*, 2018, arXiv:1807.03039, section 3.3.
+
     Args:
         in_features: features of x_A; 0 gives parameters that depend on the context alone, or on nothing.
         out_features: P times the features of x_B.
         hidden: width of each hidden layer.
         context_features: M; without it a context is not looked at.
+
+    Raises:
+        RheonError: when called, a context is missing or is not (B, context_features).
+
+    >>> import torch
+    >>> from rheon.conditioners import MLP
+    >>> MLP(in_features=2, out_features=3, context_features=1)(torch.ones(1, 2), torch.ones(1, 1)).tolist()
+    [[0.0, 0.0, 0.0]]
     """
 
     def __init__(
@@ -34,13 +46,15 @@ class MLP(nn.Module):
         super().__init__()
         self.in_features, self.context_features = in_features, context_features
         self.widths = (in_features + context_features, *hidden, out_features)
-        tensors: list[Tensor] = []
-        for inputs, outputs in pairwise(self.widths[:-1]):  # as torch starts a linear layer
-            bound = max(inputs, 1) ** -0.5
-            tensors += [torch.empty(size).uniform_(-bound, bound) for size in (outputs * inputs, outputs)]
-        tensors += [torch.zeros(out_features * self.widths[-2]), torch.zeros(out_features)]
-        self.sizes = [len(tensor) for tensor in tensors]
-        self.theta = nn.Parameter(torch.cat(tensors))
+        self.sizes = [size for i, o in pairwise(self.widths) for size in (o * i, o)]
+        # Registered before a number is written: who bounds what may be built can stop it here.
+        self.theta = nn.Parameter(torch.empty(sum(self.sizes)))
+        *hidden_layers, head = self.layers(self.theta.detach())
+        for inputs, layer in zip(self.widths, hidden_layers, strict=False):
+            for tensor in layer:  # as torch starts a linear layer
+                tensor.uniform_(-(max(inputs, 1) ** -0.5), max(inputs, 1) ** -0.5)
+        for tensor in head:
+            tensor.zero_()
 
     def layers(self, theta: Tensor) -> list[tuple[Tensor, Tensor]]:
         """(W_1, b_1), (W_2, b_2), …: views of ``theta``, or of any tensor of its shape."""
@@ -68,6 +82,21 @@ class ResidualMLP(nn.Module):
     (B, in_features), (B, context_features) → (B, out_features).
 
     Reference: He, Zhang, Ren, Sun, *Identity Mappings in Deep Residual Networks*, 2016, arXiv:1603.05027.
+
+    Args:
+        in_features: features of x_A; 0 gives parameters that depend on the context alone, or on nothing.
+        out_features: P times the features of x_B.
+        width: features of h.
+        blocks: residual blocks, of two linear layers each.
+        context_features: M; without it a context is not looked at.
+
+    Raises:
+        RheonError: when called, a context is missing or is not (B, context_features).
+
+    >>> import torch
+    >>> from rheon.conditioners import ResidualMLP
+    >>> ResidualMLP(in_features=2, out_features=3, blocks=4)(torch.ones(1, 2)).tolist()
+    [[0.0, 0.0, 0.0]]
     """
 
     def __init__(

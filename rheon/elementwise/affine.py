@@ -18,6 +18,16 @@ class Affine(Elementwise):
 
     Args:
         bound: b, in nats.
+
+    Raises:
+        RheonError: ``bound`` is not positive and finite.
+
+    With x = 3, t = 1, ψ₂ = ½: s = 2 tanh ½ and y = 3 exp(s) + 1.
+
+    >>> import torch
+    >>> from rheon.elementwise import Affine
+    >>> Affine(bound=2.0)(torch.tensor([[3.0]]), torch.tensor([[[1.0], [0.5]]]))
+    (tensor([[8.5597]]), tensor([[0.9242]]))
     """
 
     num_params = 2

@@ -24,11 +24,22 @@ class MixtureOfLogistics(Elementwise):
     Strictly increasing from R onto R. There is no closed inverse: it is bracketed by the components' own
     quantiles and found by Newton steps with bisection; its gradients are those of the implicit function.
 
-    Reference: Ho, Chen, Srinivas, Duan, Abbeel, *Flow++*, 2019, arXiv:1902.00275.
+    Reference: Ho, Chen, Srinivas, Duan, Abbeel, *Flow++: Improving Flow-Based Generative Models with
+    Variational Dequantization and Architecture Design*, 2019, arXiv:1902.00275.
 
     Args:
         components: K.
         bound: largest |s| and |c_k|, in nats.
+
+    Raises:
+        RheonError: ``components`` is below 1; ``bound`` is not positive and finite.
+
+    >>> import torch
+    >>> from rheon.elementwise import MixtureOfLogistics
+    >>> mixture, psi = MixtureOfLogistics(components=2), torch.linspace(-1, 1, 8).view(1, 8, 1)
+    >>> y, log_dy = mixture(torch.tensor([[1.5]]), psi)
+    >>> mixture.inverse(y, psi)[0]
+    tensor([[1.5000]])
     """
 
     def __init__(self, components: int = 4, bound: float = 3.0) -> None:

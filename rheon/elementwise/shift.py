@@ -11,6 +11,11 @@ class Shift(Elementwise):
 
     Reference: Dinh, Krueger, Bengio, *NICE: Non-linear Independent Components Estimation*, 2015,
     arXiv:1410.8516, additive coupling.
+
+    >>> import torch
+    >>> from rheon.elementwise import Shift
+    >>> Shift()(torch.tensor([[1.0]]), torch.tensor([[[0.5]]]))
+    (tensor([[1.5000]]), tensor([[0.]]))
     """
 
     num_params = 1

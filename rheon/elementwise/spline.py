@@ -25,6 +25,18 @@ class RationalQuadraticSpline(Elementwise):
     Args:
         bins: K.
         bound: b, in units of x (data should be standardised).
+
+    Raises:
+        RheonError: ``bins`` is below 2, or too many for ``min_bin``; ``bound`` is not positive and finite.
+
+    With bins of equal width and heights as 1 to 3, the knot at 0 goes to -½ (but for ``min_bin``); 5 is outside.
+
+    >>> import torch
+    >>> from rheon.elementwise import RationalQuadraticSpline
+    >>> psi = torch.tensor([1.0, 1.0, 1.0, 3.0, 1.0]).log().view(1, 5, 1).expand(2, 5, 1)
+    >>> y, log_dy = RationalQuadraticSpline(bins=2, bound=1.0)(torch.tensor([[0.0], [5.0]]), psi)
+    >>> y.flatten(), log_dy.flatten()
+    (tensor([-0.4990,  5.0000]), tensor([0., 0.]))
     """
 
     min_bin = 1e-3

@@ -11,9 +11,9 @@ from torch import Tensor
 from rheon.architectures import ARCHITECTURES, build
 from rheon.bijections import Composition, Logit
 from rheon.datasets import random_split
-from rheon.density import Density, fresh_generator
-from rheon.errors import DataError, ModelError, RheonError
-from rheon.flow import Flow
+from rheon.density import Density
+from rheon.errors import DataError, ModelError, RheonError, whole
+from rheon.flow import Flow, Recipe
 from rheon.images.noise import Dequantised, image_noise
 from rheon.images.reading import ImageSet, read_images, to_layout
 from rheon.storage import load_module
@@ -41,6 +41,7 @@ class ImageDensity(Density):
             :class:`~rheon.Flow`.
         levels: number of grey levels; found from the data unless given (17 for digits, usually 256).
         alpha: α, the edge squeeze that keeps the logit finite.
+        layout: of arrays to learn from, ``"NHW"``, ``"NHWC"``, ``"NCHW"`` or ``"HWC"``; found unless given.
 
     Reference: Theis, van den Oord, Bethge, *A note on the evaluation of generative models*, 2016,
     arXiv:1511.01844; Burda, Grosse, Salakhutdinov, *Importance Weighted Autoencoders*, 2016,
@@ -55,13 +56,20 @@ class ImageDensity(Density):
     tile = 64
 
     def __init__(
-        self, architecture: str | Architecture = "realnvp", levels: int | None = None, alpha: float = 0.01
+        self,
+        architecture: str | Architecture = "realnvp",
+        levels: int | None = None,
+        alpha: float = 0.01,
+        layout: str | None = None,
     ) -> None:
         super().__init__()
-        self.architecture = named(architecture) if isinstance(architecture, str) else architecture
+        self.architecture = architecture
+        if isinstance(architecture, str):
+            check_named(architecture)
         self.levels, self.alpha = levels, alpha
         self.shape: tuple[int, int, int] = (0, 0, 0)
         self.layout = "NCHW"
+        self._given_layout = layout
 
     def settings(self, **changes: Any) -> Settings:
         defaults = {"batch_size": 64, "learning_rate": 3e-3, "ema_decay": 0.99}
@@ -70,7 +78,7 @@ class ImageDensity(Density):
     def training(
         self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
     ) -> Generator[Record, None, None]:
-        images = read_images(data, levels=self.levels)
+        images = read_images(data, levels=self.levels, layout=self._given_layout)
         n = len(images.images)
         if n < 8:
             raise DataError(
@@ -79,7 +87,7 @@ class ImageDensity(Density):
         rows, held_out = random_split(n, 0.1, settings.seed)
         self.levels, self.layout = images.levels, images.layout
         self.shape = images.images.shape[1:]
-        self.flow = _with_logit(self.architecture(self.shape), Logit(self.levels, self.alpha))
+        self.flow = _with_logit(self._build(settings.seed), Logit(self.levels, self.alpha))
         self.info["data"] = {
             "description": images.description,
             "training_images": len(rows),
@@ -90,8 +98,7 @@ class ImageDensity(Density):
 
     def log_prob(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
         """A lower bound (in expectation) on log P(k) of each image, (N,) float64, in nats."""
-        if draws < 1:
-            raise RheonError(f"draws must be at least 1, got {draws}.")
+        draws, seed = whole("draws", draws, 1), whole("seed", seed, 0)
         k = self._read(images).images
 
         def dequantised(rows: slice) -> Tensor:
@@ -113,15 +120,7 @@ class ImageDensity(Density):
 
     def sample(self, n: int, *, temperature: float = 1.0, seed: int | None = None) -> np.ndarray:
         """n new images, uint8, in the layout of the training images; fresh ones each time without a seed."""
-        flow, generator = self.fitted, fresh_generator(seed)
-        parts = [
-            flow.sample(min(self.tile, n - start), temperature=temperature, generator=generator)
-            for start in range(0, n, self.tile)
-        ]
-        x = torch.cat(parts) if parts else torch.empty(0, *self.shape)
-        if not bool(torch.isfinite(x).all()):
-            raise RheonError("sample: the flow gave values that are not finite; try a lower temperature.")
-        k = x.floor().clamp_(0, self._levels - 1).to(torch.uint8)
+        k = self._draw(n, temperature, seed).floor().clamp_(0, self._levels - 1).to(torch.uint8)
         return to_layout(k.numpy(), self.layout)
 
     def round_trip_error(self, images: Any, *, seed: int = 0) -> float:
@@ -140,15 +139,36 @@ class ImageDensity(Density):
     def _levels(self) -> int:
         return self.levels or 0
 
+    def _build(self, seed: int) -> Flow:
+        """The untrained flow; a function of the user's own decides its initial weights itself."""
+        if isinstance(self.architecture, str):
+            full = _SHORT.get(self.architecture, self.architecture)
+            flow = ARCHITECTURES[full](**_FOR_IMAGES[full](self.shape), seed=seed)
+        else:
+            flow = self.architecture(self.shape)
+        if not isinstance(flow, Flow):
+            raise RheonError(f"architecture must return a rheon.Flow, it returned a {type(flow).__name__}.")
+        if tuple(flow.event_shape) != tuple(self.shape):
+            raise DataError(
+                f"the architecture takes images of {_times(flow.event_shape)}, not {_times(self.shape)} "
+                "(channels × height × width)."
+            )
+        return flow
+
     def _read(self, images: Any) -> ImageSet:
         self.fitted  # noqa: B018 - refuses to score before fit
-        given = read_images(images, levels=self.levels)
+        # An array that could be read in two ways is read as the training images were.
+        same_axes = len(getattr(images, "shape", ())) == len(self.layout)
+        given = read_images(images, levels=self.levels, layout=self.layout if same_axes else None)
         if given.images.shape[1:] != self.shape:
             raise DataError(
                 f"images have shape {_times(given.images.shape[1:])}, the model learned {_times(self.shape)} "
                 "(channels × height × width)."
             )
         return given
+
+    def _from_recipe(self, recipe: Recipe) -> Flow:
+        return _with_logit(build(recipe.name, recipe.arguments), Logit(self._levels, self.alpha))
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -173,33 +193,18 @@ class ImageDensity(Density):
         model = cls(name, levels, alpha)
         model.shape, model.layout = shape, layout
 
-        def built() -> Flow:
-            return _with_logit(build(name, arguments), Logit(levels, alpha))
-
         weights = {key.removeprefix("flow."): tensor for key, tensor in tensors.items()}
-        model.flow = load_module(built, weights).eval()
+        model.flow = load_module(lambda: model._from_recipe(Recipe(name, arguments)), weights).eval()
         if tuple(model.fitted.event_shape) != shape:
             raise ModelError(f"config.json says images of shape {shape}, the flow takes another.")
         return model
 
 
-def named(name: str) -> Architecture:
-    """The architecture of that name, at sizes that suit the image."""
-    full = {"realnvp": "multiscale_realnvp", "spline": "multiscale_spline"}.get(name, name)
-    if full not in _FOR_IMAGES:
-        known = ", ".join(("realnvp", "spline", *_FOR_IMAGES))
+def check_named(name: str) -> None:
+    """Refuses a name that stands for no architecture of images."""
+    if _SHORT.get(name, name) not in _FOR_IMAGES:
+        known = ", ".join((*_SHORT, *_FOR_IMAGES))
         raise RheonError(f"architecture {name!r} is not known for images; there are {known}.")
-
-    def build_for(shape: tuple[int, int, int]) -> Flow:
-        flow = ARCHITECTURES[full](**_FOR_IMAGES[full](shape))
-        if tuple(flow.event_shape) != tuple(shape):
-            raise DataError(
-                f"architecture {name} takes images of {_times(flow.event_shape)}, these are {_times(shape)} "
-                "(channels × height × width)."
-            )
-        return flow
-
-    return build_for
 
 
 def scales(shape: Sequence[int]) -> int:
@@ -217,6 +222,8 @@ def scales(shape: Sequence[int]) -> int:
     ]
     return max(fits, default=1)
 
+
+_SHORT = {"realnvp": "multiscale_realnvp", "spline": "multiscale_spline"}
 
 _FOR_IMAGES: dict[str, Callable[[tuple[int, int, int]], dict[str, Any]]] = {
     "multiscale_realnvp": lambda shape: {"shape": shape, "levels": scales(shape)},

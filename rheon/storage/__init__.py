@@ -15,7 +15,7 @@ This room knows no architecture: a model gives :func:`load_module` the function 
 
 from rheon.storage.building import check_tensors, load_module
 from rheon.storage.format import CHECKPOINT, CONFIG, FORMAT_VERSION, KINDS, WEIGHTS
-from rheon.storage.reading import is_unfinished, read_config, read_model
+from rheon.storage.reading import is_unfinished, read_config, read_log, read_model
 from rheon.storage.writing import settle, write_model
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "is_unfinished",
     "load_module",
     "read_config",
+    "read_log",
     "read_model",
     "settle",
     "write_model",

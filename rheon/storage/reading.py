@@ -22,6 +22,10 @@ from rheon.storage.format import (
     parse_json,
 )
 
+LOG = "training.jsonl"
+MAX_LOG = 1 << 28
+"""256 MiB, a million steps."""
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -73,6 +77,16 @@ def is_unfinished(path: Path) -> bool:
         return os.listdir(path) == [CHECKPOINT] and all(_CHECKPOINT_FILE.match(name) for name in inside)
     except OSError:
         return False
+
+
+def read_log(path: str | os.PathLike[str]) -> str:
+    """The lines of training.jsonl as they are; none where there is no such file, or it is no text."""
+    path = _standing(path)
+    try:
+        with open_folder(path) as folder, open_file(folder, path, LOG, MAX_LOG) as (stream, size):
+            return stream.read(size).decode()
+    except (ModelError, UnicodeDecodeError):
+        return ""
 
 
 def old_place(path: Path) -> Path:

@@ -10,9 +10,9 @@ from torch import Tensor
 from rheon.architectures import ARCHITECTURES, build
 from rheon.bijections import Standardise
 from rheon.datasets import random_split
-from rheon.density import Density, fresh_generator
+from rheon.density import Density
 from rheon.errors import DataError, ModelError, RheonError
-from rheon.flow import Flow
+from rheon.flow import Flow, Recipe
 from rheon.storage import load_module
 from rheon.tables.reading import read_table
 from rheon.training import Checkpoints, Record, Rows, Settings
@@ -31,9 +31,8 @@ class TableDensity(Density):
     1e-9 costs digits. A change of units changes log p by exactly the change's log-determinant.
 
     Args:
-        architecture: ``"spline"``, ``"realnvp"``, ``"nice"``, a name from ``rheon.architectures``, or
-        any function of
-            the number of columns D that returns a :class:`~rheon.Flow`.
+        architecture: ``"spline"``, ``"realnvp"``, ``"nice"``, a name from ``rheon.architectures``, or any
+            function of the number of columns D that returns a :class:`~rheon.Flow`.
 
     >>> rows = np.random.default_rng(0).normal(size=(200, 2))
     >>> model = TableDensity().fit(rows, steps=2)
@@ -45,7 +44,9 @@ class TableDensity(Density):
 
     def __init__(self, architecture: str | Architecture = "spline") -> None:
         super().__init__()
-        self.architecture = named(architecture) if isinstance(architecture, str) else architecture
+        self.architecture = architecture
+        if isinstance(architecture, str):
+            check_named(architecture)
         self.columns: tuple[str, ...] = ()
         self.dtypes: tuple[str, ...] = ()
         self.standardise: Standardise | None = None
@@ -71,7 +72,7 @@ class TableDensity(Density):
             raise DataError(f"column {column!r} does not vary among the training rows; leave it out.")
         self.standardise = Standardise(mean, std)
         self.columns, self.dtypes = table.columns, table.dtypes
-        self.flow = self.architecture(columns)
+        self.flow = self._build(columns, settings.seed)
         self.info["data"] = {
             "description": f"{n} rows of {columns} columns",
             "training_rows": len(rows),
@@ -96,15 +97,7 @@ class TableDensity(Density):
 
     def sample(self, n: int, *, temperature: float = 1.0, seed: int | None = None) -> np.ndarray:
         """n new rows, (n, D) float64, in the columns' own units and order; fresh ones without a seed."""
-        flow, generator = self.fitted, fresh_generator(seed)
-        parts = [
-            flow.sample(min(self.tile, n - start), temperature=temperature, generator=generator)
-            for start in range(0, n, self.tile)
-        ]
-        z = torch.cat(parts) if parts else torch.empty(0, len(self.columns))
-        x, _ = self._standardise.inverse(z.double())
-        if not bool(torch.isfinite(x).all()):
-            raise RheonError("sample: the flow gave values that are not finite; try a lower temperature.")
+        x, _ = self._standardise.inverse(self._draw(n, temperature, seed).double())
         return x.numpy()
 
     def round_trip_error(self, rows: Any) -> float:
@@ -115,6 +108,15 @@ class TableDensity(Density):
             back, _ = self.fitted.bijection.inverse(self.fitted.bijection(z)[0])
         return float((back - z).abs().max())
 
+    def _build(self, columns: int, seed: int) -> Flow:
+        """The untrained flow; a function of the user's own decides its initial weights itself."""
+        if isinstance(self.architecture, str):
+            return ARCHITECTURES[_SHORT.get(self.architecture, self.architecture)](columns, seed=seed)
+        flow = self.architecture(columns)
+        if not isinstance(flow, Flow):
+            raise RheonError(f"architecture must return a rheon.Flow, it returned a {type(flow).__name__}.")
+        return flow
+
     @property
     def _standardise(self) -> Standardise:
         self.fitted  # noqa: B018 - refuses before fit
@@ -124,6 +126,9 @@ class TableDensity(Density):
     def _read(self, rows: Any) -> np.ndarray:
         self.fitted  # noqa: B018 - refuses before fit
         return read_table(rows, columns=self.columns).values
+
+    def _from_recipe(self, recipe: Recipe) -> Flow:
+        return build(recipe.name, recipe.arguments)
 
     def _config(self) -> dict[str, Any]:
         return {"kind": "table", "schema": {"columns": list(self.columns), "dtypes": list(self.dtypes)}}
@@ -153,18 +158,19 @@ class TableDensity(Density):
             raise ModelError("mean and scale must be float64, one number for each column.")
         model.standardise = Standardise(mean, scale)
         weights = {key.removeprefix("flow."): tensor for key, tensor in tensors.items()}
-        model.flow = load_module(lambda: build(name, arguments), weights).eval()
+        model.flow = load_module(lambda: model._from_recipe(Recipe(name, arguments)), weights).eval()
         if tuple(model.fitted.event_shape) != (len(columns),):
             raise ModelError(f"config.json names {len(columns)} columns, the flow takes another number.")
         return model
 
 
+_SHORT = {"spline": "spline_coupling"}
+
 _FOR_TABLES = ("nice", "realnvp", "spline_coupling")
 
 
-def named(name: str) -> Architecture:
-    """The architecture of that name for D columns."""
-    full = {"spline": "spline_coupling"}.get(name, name)
-    if full not in _FOR_TABLES:
-        raise RheonError(f"architecture {name!r} is not known for tables; there are nice, realnvp, spline.")
-    return ARCHITECTURES[full]
+def check_named(name: str) -> None:
+    """Refuses a name that stands for no architecture of tables."""
+    if _SHORT.get(name, name) not in _FOR_TABLES:
+        known = ", ".join((*_SHORT, *_FOR_TABLES))
+        raise RheonError(f"architecture {name!r} is not known for tables; there are {known}.")

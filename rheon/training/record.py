@@ -28,6 +28,14 @@ class Record:
             where this step was not validated.
         best: whether this validation is the best so far.
         threads: number of CPU threads in use.
+
+    >>> import rheon, torch
+    >>> from rheon.training import Rows, Settings, train
+    >>> rows = Rows(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    >>> for record in train(rheon.architectures.nice(2), rows, None, Settings(steps=3, threads=1)):
+    ...     last = record
+    >>> last.step, last.skipped, last.validation
+    (3, 0, None)
     """
 
     step: int

@@ -36,6 +36,7 @@ class Settings:
     Raises:
         RheonError: a value is out of range.
 
+    >>> from rheon.training import Settings
     >>> Settings(steps=1000, learning_rate=1e-3).warmup
     0.05
     >>> Settings().minutes

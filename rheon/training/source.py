@@ -14,6 +14,23 @@ class Source(Protocol):
     ``batch`` is pure: the same rows and the same generator state give the same bits. The row indices and the
     generator are on the flow's device, and x and context must be; data that fit are best kept there. Anything
     random about a batch (dequantisation, jitter, flips) is drawn from the generator.
+
+    A source of one's own, here of counts that each batch dequantises:
+
+    >>> import torch
+    >>> class Counts:
+    ...     def __init__(self, k):
+    ...         self.k = k
+    ...
+    ...     def __len__(self):
+    ...         return len(self.k)
+    ...
+    ...     def batch(self, rows, generator):
+    ...         k = self.k[rows]
+    ...         return k + torch.rand(k.shape, generator=generator), None
+    >>> x, context = Counts(torch.tensor([[3], [7]])).batch(torch.tensor([1]), torch.Generator())
+    >>> bool(x.floor() == 7), context
+    (True, None)
     """
 
     def __len__(self) -> int:
@@ -32,8 +49,10 @@ class Rows:
         noise: standard deviation of Gaussian noise that each batch adds to x, in units of x; 0: none.
 
     Raises:
-        RheonError: x and context differ in length, or x has no floating type.
+        RheonError: x and context differ in length, x has no floating type, or ``noise`` is negative.
 
+    >>> import torch
+    >>> from rheon.training import Rows
     >>> x, context = Rows(torch.zeros(10, 3)).batch(torch.tensor([1, 4]), torch.Generator())
     >>> x.shape, context
     (torch.Size([2, 3]), None)

@@ -27,9 +27,9 @@ class Hand(nn.Module):
 
 @pytest.mark.parametrize("x", [[0.3, -1.2], [0.0, 0.0], [-5.0, 8.0]])
 def test_golden(x):
-    # ActNorm, x₂ given x₁, x₁ given x₂, ActNorm; ψ₂ becomes the log-scale s = b tanh ψ₂.
+    # ActNorm, x₂ given x₁, x₁ given x₂; ψ₂ becomes the log-scale s = b tanh ψ₂.
     hands = Hand(0.7, -0.2, (1.3, -0.4), (0.4, 0.1)), Hand(-1.1, 0.5, (0.8, 0.6), (-0.3, -0.2))
-    scales, biases = [[0.25, -0.6], [-0.1, 0.3]], [[0.5, -0.7], [0.05, 0.2]]
+    scales, biases = [[0.25, -0.6]], [[0.5, -0.7]]
     made = realnvp(2, couplings=2).double().eval()
     couplings = [m for m in made.modules() if isinstance(m, Coupling)]
     bounds = []
@@ -54,7 +54,7 @@ def test_golden(x):
         x1, x2 = norm([mpf(v) for v in x], 0)
         x2, s_first = affine(x1, x2, hands[0], bounds[0])
         x1, s_second = affine(x2, x1, hands[1], bounds[1])
-        z = norm([x1, x2], 1)
+        z = [x1, x2]
         log_det = s_first + s_second + mpmath.fsum(mpf(s) for scale in scales for s in scale)
         expected = float(-mpmath.fsum(v**2 for v in z) / 2 - mpmath.log(2 * mpmath.pi) + log_det)
     got = made.log_prob(torch.tensor([x], dtype=torch.float64))

@@ -309,7 +309,11 @@ def test_a_missing_pixel_count_is_seen():
 
 
 def test_an_ignored_context_is_seen():
-    layer = Coupling(Halves(), Affine(), MLP(1, 2))
+    class Deaf(torch.nn.Module):  # an MLP would say that it takes no context, and the flow be refused
+        def forward(self, x_a, context=None):
+            return x_a.tanh().expand(-1, 2)
+
+    layer = Coupling(Halves(), Affine(), Deaf())
     report = check_flow(layer, x=torch.randn(20, 2), context=torch.randn(20, 3))
     assert [check.name for check in report.failures] == ["context is used", "NaN stays NaN"]
 
