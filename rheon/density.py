@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from rheon.card import card
 from rheon.errors import RheonError, whole
 from rheon.flow import Flow, Recipe
 from rheon.storage import write_model
-from rheon.training import Record, Settings
+from rheon.training import Checkpoints, Record, Settings, Source, fingerprint, train
 
 
 class Density(ABC):
@@ -34,8 +35,13 @@ class Density(ABC):
         """Facts for the model directory: about the data, the training, the figures."""
 
     @abstractmethod
-    def training(self, data: Any, settings: Settings) -> Generator[Record, None, None]:
-        """The training of ``fit`` as a generator of records, for whoever wants to watch or to stop it."""
+    def training(
+        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
+    ) -> Generator[Record, None, None]:
+        """The training of ``fit`` as a generator of records, for whoever wants to watch or to stop it.
+
+        With ``checkpoints`` it goes on from where an earlier one of the same data and settings was stopped.
+        """
 
     def fit(
         self,
@@ -72,6 +78,29 @@ class Density(ABC):
     @abstractmethod
     def _config(self) -> dict[str, Any]:
         """What the model directory must say beside the architecture."""
+
+    def _train(
+        self,
+        source: Source,
+        validation: Source,
+        settings: Settings,
+        checkpoints: Checkpoints | None,
+        data: np.ndarray,
+    ) -> Generator[Record, None, None]:
+        """Trains the flow and keeps the history; ``data`` are all rows, by which a run knows its own."""
+        if checkpoints is not None:
+            recipe, config = self.fitted.recipe, self._config()
+            checkpoints.identity |= {
+                "architecture": recipe and recipe.name,
+                "arguments": recipe and dict(recipe.arguments),
+                **{name: config.get(name) for name in ("preprocessing", "schema")},
+                "data": fingerprint(data),
+            }
+        self.history = []
+        with closing(train(self.fitted, source, validation, settings, checkpoints)) as records:
+            for record in records:
+                self.history.append(record)
+                yield record
 
     def _tensors(self) -> dict[str, Tensor]:
         return {f"flow.{name}": tensor for name, tensor in self.fitted.state_dict().items()}

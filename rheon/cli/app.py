@@ -3,7 +3,8 @@
 A verb's module is loaded when the verb is used, and torch only once the words on the command line make sense:
 help and mistakes are answered at once.
 
-Exit codes: 0 done; 2 wrong usage; 3 data or a model that cannot be used; 130 interrupted; 1 a fault of rheon.
+Exit codes: 0 done; 2 wrong usage; 3 data or a model that cannot be used; 4 what was learned could not be
+saved; 130, 143, 138 stopped by SIGINT (Ctrl-C), SIGTERM, SIGUSR1; 1 a fault of rheon.
 """
 
 import os
@@ -14,9 +15,9 @@ from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
-from rheon.errors import DataError, ModelError, RheonError
+from rheon.errors import DataError, ModelError, RheonError, SaveError
 
-DONE, FAULT, USAGE, BAD_DATA, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 130, 141
+DONE, FAULT, USAGE, BAD_DATA, UNSAVED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 130, 141
 
 _EXAMPLES = """\
 Examples:
@@ -32,8 +33,12 @@ _VERBS = {
     "fit": """Learn the density of images or of a table.
 
 Leaves a model directory with weights, model card, log and pictures, and
-prints how likely it makes images or rows that were kept apart. Ctrl-C ends
-training early and saves the best weights so far.
+prints how likely it makes images or rows that were kept apart.
+
+Training saves itself every minute. Ctrl-C, SIGTERM and SIGUSR1 stop it after
+the step at hand, saved, with exit code 130, 143 or 138. The same command goes
+on from there, as if it had never stopped; --finish makes the model of what
+was learned so far. Exit code 4: it could not be saved (a full disk).
 
 Example: rheon fit measurements.csv --minutes 5""",
     "sample": """Draw new images or rows.
@@ -88,6 +93,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(USAGE, f"{error} See {verb} --help.")
     except (DataError, ModelError) as error:
         return _fail(BAD_DATA, str(error))
+    except SaveError as error:
+        return _fail(UNSAVED, str(error))
     except RheonError as error:
         return _fail(USAGE, str(error))
     except KeyboardInterrupt:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from rheon.cli.app import DONE, INTERRUPTED
 from rheon.cli.numbers import Count, Levels, Positive, Seed, Share
 from rheon.cli.paths import check_data, check_directory, model_name
 from rheon.errors import RheonError
@@ -20,6 +19,8 @@ _DATA = (
     "of pictures of one size, an array of images (.npy, .npz), or a table (.csv, .tsv, .parquet, .arrow, "
     ".feather, .npy, .npz)."
 )
+
+Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 @Parameter(name="*", group="Training")
@@ -49,7 +50,9 @@ def fit(
     architecture: str | None = None,
     levels: Levels | None = None,
     test_share: Share = 0.2,
-    overwrite: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    overwrite: Switch = False,
+    fresh: Switch = False,
+    finish: Switch = False,
     training: Training = Training(),
 ) -> int:
     """Learns a density and leaves its model directory; returns the exit code.
@@ -61,6 +64,8 @@ def fit(
         levels: Number of grey levels of images; told from the data unless given.
         test_share: Share of the data that is kept apart, for the figures at the end.
         overwrite: Lets the new model take the place of one that is there.
+        fresh: Starts over where an unfinished training is there, in place of going on with it.
+        finish: Makes the model of what an unfinished training has learned, in place of going on with it.
         training: How long and how to train.
     """
     check_data(data)
@@ -77,7 +82,9 @@ def fit(
     if training.steps is None:
         changes.setdefault("minutes", MINUTES)
 
+    if fresh and finish:
+        raise RheonError("give --fresh or --finish, not both")
+
     from rheon.cli.fitting import Fit
 
-    complete = Fit(data, out, architecture, levels, test_share, overwrite, changes).run()
-    return DONE if complete else INTERRUPTED
+    return Fit(data, out, architecture, levels, test_share, overwrite, changes, fresh, finish).run()

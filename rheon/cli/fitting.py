@@ -1,23 +1,27 @@
 """What ``rheon fit`` does once its words make sense: read, train, measure, draw, save, tell."""
 
+import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rheon.cli.app import DONE, INTERRUPTED
 from rheon.cli.closing import closing, training_line
 from rheon.cli.console import note, say
 from rheon.cli.data import Data, few_values, read
 from rheon.cli.figures import figures
-from rheon.cli.interrupt import EndOnInterrupt
+from rheon.cli.interrupt import EndOnSignal
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress
-from rheon.errors import RheonError
+from rheon.errors import RheonError, SaveError
 from rheon.images import ImageDensity
+from rheon.storage import CHECKPOINT, is_unfinished
 from rheon.tables import Table, TableDensity
-from rheon.training import Record, Settings
+from rheon.training import Checkpoints, Record, Settings
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,11 @@ class Fit:
     test_share: float
     overwrite: bool
     changes: dict[str, Any]
+    fresh: bool = False
+    finish: bool = False
 
-    def run(self) -> bool:
-        """Leaves the model directory; returns whether it came to its end without Ctrl-C."""
+    def run(self) -> int:
+        """Leaves the model directory, finished or to go on from; returns the exit code."""
         seed = self.changes["seed"]
         whole = read(self.data, seed, self.levels)
         model = self._model(whole)
@@ -42,30 +48,36 @@ class Fit:
         say(whole.description)
         if caution := few_values(whole):
             note(caution)
-        complete = self._train(model, learn, test, settings)
+        checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, tell=note)
+        checkpoints.identity["test_share"] = self.test_share
+        if stopped := self._train(model, learn, test, settings, checkpoints):
+            return stopped
         if not any(record.best for record in model.history):
+            if self.finish:
+                raise RheonError(f"nothing that {self.out} has learned was validated yet; let it go on")
+            checkpoints.discard()  # it would end so again
             raise RheonError(
                 "training gave no weights under which the validation is a number, so nothing is saved; "
                 "try a smaller --learning-rate"
             )
-        self._note_facts(model, whole, test, settings, complete)
+        self._note_facts(model, whole, test, settings)
         # Saved before anything else is tried: what took long to learn is not lost to what comes after it.
-        model.save(self.out, overwrite=self.overwrite)
+        goes_on = "the same command goes on from the last checkpoint"
+        with _disk_trouble(goes_on if checkpoints.standing() else "what was learned is lost"):
+            model.save(self.out, overwrite=self.overwrite or is_unfinished(self.out))
         say(training_line(model.info["training"]))
-        if not complete:
-            note(f"interrupted: the best weights so far are saved in {self.out}, without figures")
-            return False
         if sys.stderr.isatty():
             note("measuring on the test rows, drawing …")
         try:
             model.info["figures"] = figures(model, learn, test, seed)
             drawn = pictures(model, test, seed)
-            model.save(self.out, files=drawn, overwrite=True)
+            with _disk_trouble("the model is saved, its figures and pictures are not"):
+                model.save(self.out, files=drawn, overwrite=True)
         except KeyboardInterrupt:
             note(f"interrupted: the model is saved in {self.out}; figures and pictures may be missing")
-            return False
+            return INTERRUPTED
         self._tell(model)
-        return True
+        return DONE
 
     def _model(self, whole: Data) -> Model:
         if isinstance(whole.content, Table):
@@ -75,15 +87,28 @@ class Fit:
             return ImageDensity(levels=levels)
         return ImageDensity(self.architecture, levels)
 
-    def _train(self, model: Model, learn: Data, test: Data, settings: Settings) -> bool:
-        """Trains to the end, or to Ctrl-C; returns which."""
-        with EndOnInterrupt() as interrupt:
-            records = model.training(learn.content, settings)
+    def _train(
+        self, model: Model, learn: Data, test: Data, settings: Settings, checkpoints: Checkpoints
+    ) -> int | None:
+        """Trains to the end, or until a signal; then returns the exit code."""
+        training = model.training(learn.content, settings, checkpoints)
+        with EndOnSignal() as end, contextlib.closing(training) as records:
             try:
-                self._watch(model, records, test, settings, interrupt)
-            finally:
-                records.close()  # puts the best weights into the flow
-        return not interrupt.asked
+                self._watch(model, records, test, settings, checkpoints, end)
+                if end.asked is None:
+                    return None
+                if not checkpoints.save():
+                    raise SaveError(
+                        f"stopped by {end.asked.name}, and what was learned could not be saved in {self.out}"
+                    )
+            except KeyboardInterrupt:
+                if checkpoints.step is None:
+                    raise
+            note(
+                f"stopped by {end.asked and end.asked.name}: step {checkpoints.step:,} is saved in "
+                f"{self.out}, and the same command goes on from there"
+            )
+            return 128 + (end.asked or signal.SIGINT)
 
     def _watch(
         self,
@@ -91,9 +116,13 @@ class Fit:
         records: Iterator[Record],
         test: Data,
         settings: Settings,
-        interrupt: EndOnInterrupt,
+        checkpoints: Checkpoints,
+        end: EndOnSignal,
     ) -> None:
-        first = next(records)
+        first = record = next(records)
+        if self.finish and checkpoints.step is None:
+            raise RheonError(f"{self.out} holds no unfinished training that --finish could end")
+        last = checkpoints.step if self.finish else None
         threads = f"{first.threads} thread{'s' * (first.threads > 1)}"
         learn, choose = rows_of(model.info["data"])
         say(
@@ -102,10 +131,11 @@ class Fit:
         say(f"{learn:,} {noun(model)} to learn from, {choose:,} to choose weights by, {len(test):,} to test")
         with progress(unit(model), noun(model)) as shown:
             shown.update(first)
-            while not interrupt.asked and (record := next(records, None)):
+            while not end.asked and record.step != last and (following := next(records, None)):
+                record = following
                 shown.update(record)
 
-    def _note_facts(self, model: Model, whole: Data, test: Data, settings: Settings, complete: bool) -> None:
+    def _note_facts(self, model: Model, whole: Data, test: Data, settings: Settings) -> None:
         model.info["data"] |= {
             f"test_{noun(model)}": len(test),
             "description": whole.description,
@@ -128,8 +158,8 @@ class Fit:
             "seed": settings.seed,
             "test_share": self.test_share,
         }
-        if not complete:
-            model.info["training"]["ended"] = "by Ctrl-C"
+        if self.finish:
+            model.info["training"]["ended"] = "on request"
 
     def _tell(self, model: Model) -> None:
         say()
@@ -137,6 +167,17 @@ class Fit:
             say(line)
         say()
         say(f"{self.out}: {', '.join(sorted(file.name for file in self.out.iterdir()))}")
+
+
+@contextlib.contextmanager
+def _disk_trouble(left: str) -> Iterator[None]:
+    """Says what is left where the disk is full or gone."""
+    try:
+        yield
+    except RheonError as error:
+        if isinstance(error.__cause__, OSError):
+            raise SaveError(f"{error}; {left}") from error
+        raise
 
 
 def _budget(settings: Settings) -> str:

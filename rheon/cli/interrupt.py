@@ -1,31 +1,38 @@
-"""Ctrl-C while training: the first asks for an end that keeps what was learned, the second ends at once."""
+"""Signals while training: the first asks for an end after the step at hand, a second Ctrl-C ends at once."""
 
 import os
 import signal
 import threading
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
-_ANSWER = b"\nending after this step, to save the best weights so far; Ctrl-C again ends now, unsaved\n"
+_ANSWER = b"\nending after this step, saved; Ctrl-C again ends now\n"
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
-class EndOnInterrupt:
-    """Inside the block the first SIGINT only sets ``asked``; the second raises ``KeyboardInterrupt``."""
+class EndOnSignal:
+    """Inside the block SIGINT, SIGTERM and SIGUSR1 only set ``asked``; a second SIGINT raises.
 
-    asked = False
+    Attributes:
+        asked: the signal that came first, or None.
+    """
+
+    asked: signal.Signals | None = None
 
     def __enter__(self) -> Self:
+        self._before: dict[signal.Signals, Any] = {}
         # Only the main thread may say what a signal does.
-        self._here = threading.current_thread() is threading.main_thread()
-        if self._here:
-            self._before = signal.signal(signal.SIGINT, self._ask)
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._here:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.write(2, _ANSWER)  # not print: the signal may come while print holds its lock
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self.asked is None:
+            self.asked = signal.Signals(number)
+            os.write(2, _ANSWER)  # not print: the signal may come while print holds its lock

@@ -41,11 +41,12 @@ def check_file(out: Path, suffixes: Iterable[str], source: str | None = None) ->
 
 
 def check_directory(out: Path, overwrite: bool) -> None:
-    """Refuses a place for a model that is taken, unless by another model and ``overwrite``."""
-    from rheon.storage import CONFIG
+    """Refuses a place for a model that is taken, unless by a model and ``overwrite``, or by a checkpoint."""
+    from rheon.storage import CONFIG, is_unfinished, settle
 
     _check_parent(out)
-    if not os.path.lexists(out):
+    settle(out)
+    if not os.path.lexists(out) or is_unfinished(out):
         return
     if not (out / CONFIG).is_file():
         raise RheonError(f"--out {out} exists and is not a model of rheon; give another name")

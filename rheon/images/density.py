@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +17,7 @@ from rheon.flow import Flow, Recipe
 from rheon.images.noise import Dequantised, image_noise
 from rheon.images.reading import ImageSet, read_images, to_layout
 from rheon.storage import load_module
-from rheon.training import Record, Settings, train
+from rheon.training import Checkpoints, Record, Settings
 
 Architecture = Callable[[tuple[int, int, int]], Flow]
 
@@ -76,7 +75,9 @@ class ImageDensity(Density):
         defaults = {"batch_size": 64, "learning_rate": 3e-3, "ema_decay": 0.99}
         return Settings(**{**defaults, **changes})
 
-    def training(self, data: Any, settings: Settings) -> Generator[Record, None, None]:
+    def training(
+        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
+    ) -> Generator[Record, None, None]:
         images = read_images(data, levels=self.levels, layout=self._given_layout)
         n = len(images.images)
         if n < 8:
@@ -93,11 +94,7 @@ class ImageDensity(Density):
             "validation_images": len(held_out),
         }
         source, validation = (Dequantised(torch.from_numpy(images.images[part])) for part in (rows, held_out))
-        self.history = []
-        with closing(train(self.flow, source, validation, settings)) as records:
-            for record in records:
-                self.history.append(record)
-                yield record
+        yield from self._train(source, validation, settings, checkpoints, images.images)
 
     def log_prob(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
         """A lower bound (in expectation) on log P(k) of each image, (N,) float64, in nats."""

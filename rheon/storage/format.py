@@ -19,6 +19,9 @@ FORMAT_VERSION = 1
 KINDS = ("image", "table")
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
+CHECKPOINT = "checkpoint"
+"""The folder in a model directory from which an unfinished training goes on; a finished one has none."""
+
 MAX_JSON = 1 << 20
 """config.json, and the header of the weights, hold at most 1 MiB."""
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rheon.arrays import memory_allowed
 from rheon.errors import ModelError
 from rheon.storage.format import (
+    CHECKPOINT,
     CONFIG,
     MAX_JSON,
     WEIGHTS,
@@ -26,6 +28,8 @@ MAX_LOG = 1 << 28
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_CHECKPOINT_FILE = re.compile(r"step-\d+(\.part)?$|training\.jsonl$", re.ASCII)
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -65,6 +69,16 @@ def read_model(path: str | os.PathLike[str]) -> "tuple[dict[str, Any], dict[str,
     return config, tensors
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a training that has not ended has its place here: a checkpoint folder, and nothing else."""
+    try:
+        inside = os.listdir(path / CHECKPOINT)
+        # Strictly, since the whole directory goes when the model is written: others have such folders too.
+        return os.listdir(path) == [CHECKPOINT] and all(_CHECKPOINT_FILE.match(name) for name in inside)
+    except OSError:
+        return False
+
+
 def read_log(path: str | os.PathLike[str]) -> str:
     """The lines of training.jsonl as they are; none where there is no such file, or it is no text."""
     path = _standing(path)
@@ -88,6 +102,10 @@ def _standing(path: str | os.PathLike[str]) -> Path:
 
 
 def _read_config(folder: int, path: Path) -> dict[str, Any]:
+    if is_unfinished(path):
+        raise ModelError(
+            f"{path} is unfinished: its training was interrupted; the same rheon fit goes on from there"
+        )
     with open_file(folder, path, CONFIG, MAX_JSON) as (stream, size):
         config = parse_json(stream.read(size), path / CONFIG)
     check_config(config, path / CONFIG)

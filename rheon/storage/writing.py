@@ -27,7 +27,7 @@ from rheon.storage.format import (
     check_values,
     parse_json,
 )
-from rheon.storage.reading import old_place, open_file, open_folder
+from rheon.storage.reading import is_unfinished, old_place, open_file, open_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,8 +50,9 @@ def write_model(
             sections, all of plain JSON values. ``format_version`` and ``rheon_version`` are added.
         tensors: finite tensors by name; they are copied to the CPU.
         files: further files by plain name, text or bytes: the model card, the log, pictures.
-        overwrite: lets it take the place of another model, but never of something that is not one. The old
-            model is the last thing to go: a process that is killed leaves the old one or the new one to load.
+        overwrite: lets it take the place of another model, or of what an unfinished training left, but never
+            of something else. The old model is the last thing to go: a process that is killed leaves the old
+            one or the new one to load.
 
     Raises:
         ModelError: something stands there, the disk is full, a value that could not be read back.
@@ -64,7 +65,7 @@ def write_model(
         content[name] = data.encode() if isinstance(data, str) else data
     staging = sibling(path, "part")
     try:
-        _settle_interrupted(path)
+        settle(path)
         if path.exists():
             _check_may_replace(path, overwrite)
         staging.mkdir()
@@ -112,6 +113,8 @@ def _tensor_bytes(tensors: "Mapping[str, Tensor]", where: Path) -> bytes:
 def _check_may_replace(path: Path, overwrite: bool) -> None:
     if not overwrite:
         raise ModelError(f"{path} exists already; choose another name, or pass overwrite=True")
+    if is_unfinished(path):
+        return
     try:
         with open_folder(path) as folder, open_file(folder, path, CONFIG, MAX_JSON) as (stream, size):
             config = parse_json(stream.read(size), path / CONFIG)
@@ -138,8 +141,9 @@ def _put_in_place(staging: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _settle_interrupted(path: Path) -> None:
+def settle(path: Path) -> None:
     """Tidies up after a :func:`write_model` that was killed between its two renames, or after them."""
+    path = path.resolve()
     old = old_place(path)
     if old.exists() and path.exists():
         shutil.rmtree(old)

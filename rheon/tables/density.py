@@ -1,7 +1,6 @@
 """TableDensity: rows in their own units in, log-densities in those units and new rows out."""
 
 from collections.abc import Callable, Generator
-from contextlib import closing
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from rheon.errors import DataError, ModelError, RheonError
 from rheon.flow import Flow, Recipe
 from rheon.storage import load_module
 from rheon.tables.reading import read_table
-from rheon.training import Record, Rows, Settings, train
+from rheon.training import Checkpoints, Record, Rows, Settings
 
 Architecture = Callable[[int], Flow]
 
@@ -56,7 +55,9 @@ class TableDensity(Density):
         defaults = {"batch_size": 256, "learning_rate": 5e-3, "ema_decay": 0.995}
         return Settings(**{**defaults, **changes})
 
-    def training(self, data: Any, settings: Settings) -> Generator[Record, None, None]:
+    def training(
+        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
+    ) -> Generator[Record, None, None]:
         table = read_table(data)
         n, columns = table.values.shape
         if n < 20:
@@ -79,11 +80,7 @@ class TableDensity(Density):
             "left_out": [list(pair) for pair in table.dropped],
         }
         z = self.standardise(x)[0].float()
-        self.history = []
-        with closing(train(self.flow, Rows(z[rows]), Rows(z[held_out]), settings)) as records:
-            for record in records:
-                self.history.append(record)
-                yield record
+        yield from self._train(Rows(z[rows]), Rows(z[held_out]), settings, checkpoints, table.values)
 
     def log_prob(self, rows: Any) -> np.ndarray:
         """log p of each row, (N,) float64, in nats, per product of the columns' units."""

@@ -28,8 +28,17 @@ class Budget:
 
     @property
     def seconds(self) -> float:
-        """Wall time since the start."""
+        """Wall time since the start, without that between an interruption and a new process."""
         return self._clock() - self._start
+
+    def numbers(self) -> dict[str, float]:
+        """What is spent so far, to be saved."""
+        return {"seconds": self.seconds, "first_step": self._first_step, "reserve": self._reserve}
+
+    def restore(self, numbers: dict[str, float]) -> None:
+        """Goes on from what :meth:`numbers` gave, as if no time had passed since."""
+        self._start = self._clock() - numbers["seconds"]
+        self._first_step, self._reserve = numbers["first_step"], numbers["reserve"]
 
     def begin_steps(self) -> None:
         """Says that set-up is over: the pace of the steps is measured from now on."""

@@ -44,6 +44,16 @@ class Descent:
         self._settings = settings
         self._clip = math.inf if settings.clip is None else settings.clip
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What it carries from step to step."""
+        return {
+            "mean": self.mean,
+            "square": self.square,
+            "count": self.count,
+            "skipped": self.skipped,
+            "usual_norm": self.usual_norm,
+        }
+
     def descend(
         self, flow: nn.Module, x: Tensor, context: Tensor | None, rate: float
     ) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,9 @@
 """Maximum likelihood: argmax_θ Σ_i log p_θ(x_i), as a generator of records.
 
 The loop knows nothing of bars, files or plots: whoever iterates over it prints, logs or stops. What a run
-carries from one step to the next is the step number, the time spent, and the tensors of ``Weights``,
-``Descent`` and ``Watch``: the order of the data and all noise are functions of (seed, step).
+carries from one step to the next is its ``State``: the order of the data and all noise are functions of
+(seed, step). So a run that goes on from a saved state takes the same steps, to the bit, as one that
+was never interrupted.
 """
 
 import sys
@@ -13,20 +14,23 @@ from torch import Tensor, nn
 
 from rheon.errors import RheonError
 from rheon.training.budget import Budget
-from rheon.training.descent import Descent
+from rheon.training.checkpoints import Checkpoints, Nowhere
 from rheon.training.order import Order
 from rheon.training.randomness import lent_global_rng, step_generator
 from rheon.training.record import Record, reading
 from rheon.training.schedule import learning_rate
 from rheon.training.settings import Settings
 from rheon.training.source import Source
+from rheon.training.state import State
 from rheon.training.threads import choose_threads, lent_threads
-from rheon.training.watch import Watch
-from rheon.training.weights import Weights
 
 
 def train(
-    flow: nn.Module, source: Source, validation: Source | None, settings: Settings
+    flow: nn.Module,
+    source: Source,
+    validation: Source | None,
+    settings: Settings,
+    checkpoints: Checkpoints | None = None,
 ) -> Generator[Record, None, None]:
     """Trains a flow, and yields a :class:`Record` after each step.
 
@@ -34,6 +38,10 @@ def train(
     and holds the averaged weights that validated best, or the last averaged ones if none were validated.
     Until then it is in training mode and holds the current weights, in memory that they share: they may be
     read, but neither replaced nor moved.
+
+    With ``checkpoints`` the run saves itself now and then. One that finds itself there goes on: it yields
+    the records of the steps that were made, and then makes the others, as if it had never been interrupted.
+    Between two yields ``checkpoints.save()`` saves what there is.
 
     At every yield the thread count and the global random state are the caller's. The same seed, budget in
     steps and number of threads give the same bits.
@@ -43,9 +51,11 @@ def train(
         source: the rows to learn.
         validation: the rows that choose the best weights, or None; more than some thousands only take time.
         settings: budget, optimiser, seed, threads.
+        checkpoints: where to save the run and to go on from, or None.
 
     Raises:
-        RheonError: a source is empty, nothing can be trained, or (at the first step) log p has a wrong shape.
+        RheonError: a source is empty, nothing can be trained, or (at the first step) log p has a wrong shape,
+            or the checkpoints are of another run.
 
     >>> from rheon.training.source import Rows
     >>> class Normal(nn.Module):
@@ -67,11 +77,15 @@ def train(
         raise RheonError("the validation source has no rows: give some, or None")
     if not any(p.requires_grad for p in flow.parameters()):
         raise RheonError("the flow has no parameters to train")
-    return _steps(flow, source, validation, settings)
+    return _steps(flow, source, validation, settings, checkpoints or Nowhere())
 
 
 def _steps(
-    flow: nn.Module, source: Source, validation: Source | None, settings: Settings
+    flow: nn.Module,
+    source: Source,
+    validation: Source | None,
+    settings: Settings,
+    checkpoints: Checkpoints | Nowhere,
 ) -> Generator[Record, None, None]:
     budget = Budget(settings)
     device = next(flow.parameters()).device
@@ -80,32 +94,36 @@ def _steps(
     def batch(step: int) -> tuple[Tensor, Tensor | None]:
         return source.batch(order.rows(step), step_generator(settings.seed, step, device))
 
-    flow.train()
-    with lent_global_rng(settings.seed, 0, device):
-        with lent_threads(1):  # the same bits whatever the caller's number
-            _initialise(flow, *batch(0))
-        threads = choose_threads(flow, batch, settings)
-    weights = Weights(flow)
-    watch = Watch(flow, weights, validation, settings, budget)
-    descent = Descent(weights, settings)
-    steps, over = 0, False
+    state = None
     try:
+        flow.train()
+        with lent_global_rng(settings.seed, 0, device):
+            with lent_threads(1):  # the same bits whatever the caller's number
+                _initialise(flow, *batch(0))
+            saved = checkpoints.open(settings)
+            threads = choose_threads(flow, batch, settings) if saved is None else saved.numbers["threads"]
+        state = State(flow, validation, settings, budget, threads)
+        watch, descent = state.watch, state.descent
         budget.begin_steps()
-        while not over:
-            progress = budget.progress(steps)
+        if saved is not None:
+            state.restore(saved.numbers, saved.tensors)
+            yield from saved.records
+            del saved  # as large as the state
+        while not state.over:
+            progress = budget.progress(state.steps)
             rate = learning_rate(progress, settings.learning_rate, settings.warmup)
-            with lent_threads(threads), lent_global_rng(settings.seed, steps, device):
-                loss, norm = descent.descend(flow, *batch(steps), rate)
+            with lent_threads(threads), lent_global_rng(settings.seed, state.steps, device):
+                loss, norm = descent.descend(flow, *batch(state.steps), rate)
                 watch.average.update()
-                steps += 1
-                over = budget.over(steps)
+                state.steps += 1
+                over = budget.over(state.steps)
                 value, best = watch.validate(progress) if over or watch.due(progress) else (None, False)
-                over = over or watch.hopeless
-            yield Record(
-                step=steps,
+                state.over = over or watch.hopeless
+            record = Record(
+                step=state.steps,
                 seconds=budget.seconds,
-                remaining=budget.remaining(steps),
-                rows_per_second=order.batch_size / budget.pace(steps),
+                remaining=budget.remaining(state.steps),
+                rows_per_second=order.batch_size / budget.pace(state.steps),
                 learning_rate=rate,
                 validation=value,
                 best=best,
@@ -114,11 +132,15 @@ def _steps(
                 _gradient_norm=reading(norm),
                 _skipped=reading(descent.skipped),
             )
+            checkpoints.note(state, record)
+            yield record
     finally:
         # When Python shuts down nobody is left to use the flow, and torch may abort on what it is asked.
         if not sys.is_finalizing():
-            weights.release(watch.best)
+            if state is not None:
+                state.weights.release(state.watch.best)
             flow.eval()
+            checkpoints.close()
 
 
 @torch.no_grad()

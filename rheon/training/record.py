@@ -1,7 +1,7 @@
 """What training says after each step."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -20,7 +20,7 @@ class Record:
 
     Attributes:
         step: steps done, this one included.
-        seconds: wall time since training began.
+        seconds: wall time since training began, without that between an interruption and a new process.
         remaining: seconds left, judged by the budget; early stopping can make it less.
         rows_per_second: rows trained on per second so far, the time for validation included.
         learning_rate: of this step.
@@ -64,6 +64,12 @@ class Record:
     def skipped(self) -> int:
         """Steps left out so far, because the loss or its gradient was not finite."""
         return int(self._skipped)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The record of which :meth:`as_dict` gave these values."""
+        read = {f"_{name}": values[name] for name in ("loss", "gradient_norm", "skipped")}
+        return cls(**{name: value for name, value in values.items() if f"_{name}" not in read}, **read)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for a log."""

@@ -3,6 +3,7 @@
 import copy
 import math
 import time
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,30 @@ class Watch:
     def best(self) -> list[Tensor]:
         """The best weights so far: validated if there was a validation, else the averaged ones."""
         return self.average.values if self._best is None else self._best
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The averaged weights, and the best where some were validated."""
+        groups = {"average": self.average.values, "best": self._best or []}
+        return {f"{name}.{n}": tensor for name, tensors in groups.items() for n, tensor in enumerate(tensors)}
+
+    def numbers(self) -> dict[str, Any]:
+        """What it carries from step to step beside them."""
+        return {
+            "updates": self.average.updates,
+            "best_value": None if self._best is None else self.best_value,
+            "best_progress": self._best_progress,
+            "due": self._due,
+            "hopeless": self.hopeless,
+        }
+
+    def restore(self, numbers: dict[str, Any]) -> None:
+        """Takes :meth:`numbers` back, and makes room for the tensors that belong to them."""
+        self.average.updates = numbers["updates"]
+        if numbers["best_value"] is not None:
+            self.best_value = numbers["best_value"]
+            self._best = [tensor.clone() for tensor in self.average.values]
+        self._best_progress, self._due = numbers["best_progress"], numbers["due"]
+        self.hopeless = numbers["hopeless"]
 
     def due(self, progress: float) -> bool:
         """Whether it is time to validate."""

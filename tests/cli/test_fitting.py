@@ -30,21 +30,6 @@ def _interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_ends_training_and_saves_the_best_weights(monkeypatch, here, rheon):
-    _when(monkeypatch, 40, _interrupt)
-    shown = rheon(WORDS)
-    assert shown.code == 130
-    facts = config(here / "moons.rheon")
-    assert facts["training"]["ended"] == "by Ctrl-C"
-    assert 40 <= facts["training"]["steps"] <= 42
-    assert 0 < facts["training"]["best_step"] <= 42
-    assert "figures" not in facts
-    library.load(here / "moons.rheon").log_prob([[0.0, 0.0]])
-    assert "Ctrl-C again ends now" in shown.err
-    assert shown.err.endswith("saved in moons.rheon, without figures\n")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
 def test_a_second_ctrl_c_ends_at_once(monkeypatch, here, rheon):
     def twice():
         _interrupt()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rheon.errors import ModelError
-from rheon.storage import CONFIG, WEIGHTS, read_config, read_model, write_model
+from rheon.storage import CONFIG, WEIGHTS, is_unfinished, read_config, read_model, write_model
 
 
 @pytest.fixture
@@ -278,3 +278,19 @@ def test_the_config_is_read_without_torch(model):
     code = f"import sys; from rheon.storage import read_config; read_config({str(model)!r}); "
     code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unfinished_directory_is_refused_as_one(tmp_path):
+    path = tmp_path / "m"
+    (path / "checkpoint" / "step-12").mkdir(parents=True)
+    (path / "checkpoint" / "training.jsonl").touch()
+    assert is_unfinished(path)
+    for read in (read_config, read_model):
+        with pytest.raises(ModelError, match="is unfinished: its training was interrupted; the same"):
+            read(path)
+    for name in ("config.json", "checkpoint/other"):
+        (path / name).touch()
+        assert not is_unfinished(path)
+        (path / name).unlink()
+    assert is_unfinished(path)
+    assert not is_unfinished(tmp_path)

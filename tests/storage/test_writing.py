@@ -240,3 +240,13 @@ def test_names_of_files_are_plain(tmp_path, config, name):
 def test_a_folder_that_is_not_there(tmp_path, config):
     with pytest.raises(ModelError, match=r"could not write .*no/model: No such file or directory"):
         write_model(tmp_path / "no" / "model", config, ONE)
+
+
+def test_a_model_takes_the_place_of_its_checkpoint(tmp_path, config):
+    path = tmp_path / "m"
+    (path / "checkpoint" / "step-12").mkdir(parents=True)
+    with pytest.raises(ModelError, match="exists already"):
+        write_model(path, config, ONE)
+    write_model(path, config, ONE, overwrite=True)
+    assert sorted(os.listdir(path)) == [CONFIG, WEIGHTS]
+    assert os.listdir(tmp_path) == ["m"]

@@ -1,0 +1,71 @@
+"""Stops ``rheon fit`` by SIGTERM, SIGINT and SIGUSR1 at random moments of its training, and times the exits.
+
+    python -m tests.crash.stop --n 50
+
+Each must exit by itself with the code of its signal, within 5 s, leave a checkpoint of the last step it made,
+and end with the weights of the run without a break.
+"""
+
+import argparse
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.crash.kill9 import JOBS, Job
+
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 138}
+SECONDS_ALLOWED = 5.0
+
+
+def stop(job: Job, number: signal.Signals, after: float) -> tuple[int, float]:
+    """Exit code, and seconds from the signal to the exit; the signal comes ``after`` the first step."""
+    process = job.start()
+    while not (job.trace.exists() and job.trace.read_text()) and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(after)
+    process.send_signal(number)
+    sent = time.monotonic()
+    process.communicate()
+    return process.returncode, time.monotonic() - sent
+
+
+def steps_saved(job: Job) -> int:
+    return max(int(place.name.removeprefix("step-")) for place in job.out.glob("checkpoint/step-*"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--n", type=int, default=50, help="number of signals")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng, folder = random.Random(options.seed), Path(tempfile.mkdtemp(prefix="stop-"))
+    clean, longest = 0, 0.0
+    for name in JOBS:
+        (folder / name).mkdir()
+    wanted = {}
+    for name, words in JOBS.items():
+        job = Job(words, folder / name)
+        job.start().communicate()
+        wanted[name] = job.result()
+    for n in range(options.n):
+        name, number = list(JOBS)[n % len(JOBS)], list(CODES)[n % len(CODES)]
+        (folder / str(n)).mkdir()
+        job = Job(JOBS[name], folder / str(n))
+        code, seconds = stop(job, number, rng.uniform(0, 0.5))
+        longest = max(longest, seconds)
+        last = int(job.trace.read_text().split("\n")[-2].split()[0])
+        left = not job.ended and steps_saved(job) == last
+        job.start().communicate()
+        if code == CODES[number] and seconds < SECONDS_ALLOWED and left and job.result() == wanted[name]:
+            clean += 1
+        else:
+            print(f"{name}, {number.name}: code {code} after {seconds:.1f} s, step {last} saved: {left}")
+    print(f"{clean} of {options.n} clean exits, the longest after {longest:.2f} s")
+    return clean < options.n
+
+
+if __name__ == "__main__":
+    sys.exit(main())
