@@ -73,6 +73,25 @@ class Checkpoints:
             the settings are added to them.
         step: of the newest checkpoint, None while there is none.
         failing: whether the last attempt to save failed.
+
+    >>> import tempfile, torch
+    >>> from rheon.architectures import realnvp
+    >>> from rheon.training import Rows, Settings, train
+    >>> rows, settings = Rows(torch.linspace(-1, 1, 200).view(100, 2)), Settings(steps=6, threads=1)
+    >>> place = tempfile.TemporaryDirectory()
+    >>> folder = Path(place.name) / "checkpoint"
+    >>> first = Checkpoints(folder)
+    >>> records = train(realnvp(2, couplings=2), rows, None, settings, first)
+    >>> next(records).step, next(records).step
+    (1, 2)
+    >>> first.save()
+    True
+    >>> records.close()
+    >>> second = Checkpoints(folder, tell=print)  # a new process, say
+    >>> [record.step for record in train(realnvp(2, couplings=2), rows, None, settings, second)]
+    goes on after step 2, from the checkpoint in ...
+    [1, 2, 3, 4, 5, 6]
+    >>> place.cleanup()
     """
 
     def __init__(
