@@ -11,18 +11,18 @@ RATE = 1e-6
 """Of false alarms, where samples are judged."""
 
 
-def apart(a: Tensor, b: Tensor) -> float:
-    """The largest |a - b|, scalar by scalar in units of that scalar's largest |b|; inf where not finite."""
+def apart(a: Tensor, b: Tensor) -> Tensor:
+    """The largest |a - b| of each row, (B,), scalars in units of their largest |b|; inf where not finite."""
     a, b = double(a).flatten(1), double(b).flatten(1)
-    size = b.abs().amax(0)
+    size = b.abs().nan_to_num(0.0, 0.0).amax(0)
     size = size.clamp_min(max(1e-6 * float(size.max()), 1e-300))
-    return float(((a - b).abs() / size).nan_to_num(torch.inf).max())
+    return ((a - b).abs() / size).nan_to_num(torch.inf, torch.inf).amax(1)
 
 
-def apart_nats(a: Tensor, b: Tensor) -> float:
-    """The largest |a - b| / (1 + |b|) of log-densities; inf where not finite."""
+def apart_nats(a: Tensor, b: Tensor) -> Tensor:
+    """|a - b| / (1 + |b|) of log-densities (B,); inf where not finite."""
     a, b = double(a), double(b)
-    return float(((a - b).abs() / (1 + b.abs())).nan_to_num(torch.inf).max())
+    return ((a - b).abs() / (1 + b.abs())).nan_to_num(torch.inf, torch.inf)
 
 
 def double(a: Tensor) -> Tensor:

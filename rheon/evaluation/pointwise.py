@@ -1,9 +1,10 @@
-"""Checks of one row at a time: the round trip, the parts of log p, the flow's own precision."""
+"""Checks of one row at a time, in float64: the round trip, and the parts of log p."""
 
 import torch
 
-from rheon.evaluation.compare import apart, apart_nats, double
+from rheon.evaluation.compare import apart, apart_nats
 from rheon.evaluation.report import Check, measured
+from rheon.evaluation.rounding import judged, rounding
 from rheon.evaluation.subject import Subject
 
 
@@ -29,7 +30,7 @@ def shapes(s: Subject) -> list[Check]:
 
 
 def round_trip(s: Subject) -> list[Check]:
-    """f⁻¹(f(x)) = x and f(f⁻¹(z)) = z, and the two log-dets cancel."""
+    """f⁻¹(f(x)) = x and f(f⁻¹(z)) = z, and the two log-dets cancel, but for what rounding explains."""
     f, rows = s.flow.bijection, f"{len(s.x)} rows, float64"
     z, log_det = f(s.x, s.context)
     x, log_det_back = f.inverse(z, s.context)
@@ -37,38 +38,16 @@ def round_trip(s: Subject) -> list[Check]:
     z_again, log_det_again = f(x_of_z, s.context)
     latents = s.flow.latents(s.x, s.context)
     x_of_latents = s.flow.from_latents(latents, s.context)
-    sums = torch.cat((log_det + log_det_back, log_det_of_z + log_det_again))
+    cost_x, cost_back = rounding(lambda z: f.inverse(z, s.context), z, torch.float64)
+    cost_z, cost_again = rounding(lambda x: f(x, s.context), x_of_z, torch.float64)
+    sums = torch.cat((log_det + log_det_back, log_det_of_z + log_det_again)).abs()
+    costs = torch.cat((cost_back, cost_again))
+    parts = f"relative, in {len(latents)} part{'s' * (len(latents) > 1)}"
     return [
-        measured("round trip x → z → x", apart(x, s.x), 1e-10, f"relative, {rows}"),
-        measured("round trip z → x → z", apart(z_again, s.z), 1e-10, f"relative, {rows}"),
-        measured(
-            "latents and back",
-            apart(x_of_latents, s.x),
-            1e-10,
-            f"relative, in {len(latents)} part{'s' * (len(latents) > 1)}",
-        ),
-        measured("log-dets cancel", float(sums.abs().max()), 1e-8, f"nats, {rows}"),
-    ]
-
-
-def own_dtype(s: Subject) -> list[Check]:
-    """The round trip, and log p beside float64's, in the flow's own dtype."""
-    dtype, device = s.own.base.dtype, s.own.base.device
-    if dtype == torch.float64:
-        return []
-    name, limit = str(dtype).removeprefix("torch."), max(1e-4, 800 * torch.finfo(dtype).eps)
-    x, z = s.x.to(device, dtype), s.z.to(device, dtype)
-    context = None if s.context is None else s.context.to(device, dtype)
-    f = s.own.bijection
-    there = apart(f.inverse(f(x, context)[0], context)[0], x)
-    back = apart(f(f.inverse(z, context)[0], context)[0], z)
-    log_p = s.own.log_prob(x, context)
-    # float64 is given the rounded rows, so that only the arithmetic differs.
-    exact = s.flow.log_prob(double(x), None if context is None else double(context))
-    error = (double(log_p) - exact).abs() / (1 + exact.abs())
-    return [
-        measured(f"round trip in {name}", max(there, back), limit, "relative, the larger of both ways"),
-        measured(f"log p in {name}", float(error.max()), limit, "beside float64, relative to 1 + |log p|"),
+        judged("round trip x → z → x", apart(x, s.x), cost_x, 1e-10, f"relative, {rows}"),
+        judged("round trip z → x → z", apart(z_again, s.z), cost_z, 1e-10, f"relative, {rows}"),
+        judged("latents and back", apart(x_of_latents, s.x), cost_x, 1e-10, parts),
+        judged("log-dets cancel", sums, costs, 1e-8, f"nats, {rows}"),
     ]
 
 
@@ -76,12 +55,14 @@ def composition(s: Subject) -> list[Check]:
     """The flow's log p is log p_Z(f(x)) + log|det|, whatever a subclass makes of it."""
     z, log_det = s.flow.bijection(s.x, s.context)
     expected = s.flow.base.log_prob(z, s.context) + log_det
-    error = apart_nats(s.flow.log_prob(s.x, s.context), expected)
+    error = float(apart_nats(s.flow.log_prob(s.x, s.context), expected).max())
     return [measured("log p = log p_Z(f(x)) + log-det", error, 1e-9, "relative to 1 + |log p|")]
 
 
 def sample_and_log_prob(s: Subject) -> list[Check]:
     """Samples come with the log p that log_prob gives them."""
     x, log_p = s.flow.sample_and_log_prob(len(s.x), s.context, s.generator())
-    error = apart_nats(log_p, s.flow.log_prob(x, s.context))
-    return [measured("sample_and_log_prob", error, 1e-8, "beside log_prob, relative to 1 + |log p|")]
+    expected = s.flow.log_prob(x, s.context)
+    _, cost = rounding(lambda x: (x, s.flow.log_prob(x, s.context)), x, torch.float64)
+    error, cost = apart_nats(log_p, expected), cost / (1 + expected.abs())
+    return [judged("sample_and_log_prob", error, cost, 1e-8, "beside log_prob, relative to 1 + |log p|")]
