@@ -158,8 +158,11 @@ class ImageDensity(Density):
     def _read(self, images: Any) -> ImageSet:
         self.fitted  # noqa: B018 - refuses to score before fit
         # An array that could be read in two ways is read as the training images were.
-        same_axes = len(getattr(images, "shape", ())) == len(self.layout)
-        given = read_images(images, levels=self.levels, layout=self.layout if same_axes else None)
+        learned = dict(zip("CHW", self.shape, strict=True))
+        as_learned = tuple(getattr(images, "shape", ()))[1:] == tuple(
+            learned[axis] for axis in self.layout[1:]
+        )
+        given = read_images(images, levels=self.levels, layout=self.layout if as_learned else None)
         if given.images.shape[1:] != self.shape:
             raise DataError(
                 f"images have shape {_times(given.images.shape[1:])}, the model learned {_times(self.shape)} "

@@ -106,7 +106,16 @@ def test_colour_images_come_back_in_their_layout():
         colour, steps=2
     )
     assert model.sample(3).shape == (3, 4, 4, 3)
-    assert model.log_prob(colour).shape == (40,)
+    assert np.array_equal(model.log_prob(np.moveaxis(colour, -1, 1)), model.log_prob(colour))
+
+
+def test_an_array_that_could_be_read_in_two_ways_is_read_as_the_training_images_were():
+    square = RNG.integers(0, 8, (40, 4, 4, 4), dtype=np.uint8)
+    with pytest.raises(DataError, match="layout"):
+        ImageDensity().fit(square, steps=1)
+    model = ImageDensity(layout="NHWC").fit(square, steps=1)
+    assert model.log_prob(square).shape == (40,)
+    assert model.log_prob(model.sample(5)).shape == (5,)
 
 
 def test_round_trip_is_within_a_thousandth_of_a_grey_level(model):
