@@ -113,7 +113,10 @@ class Flow(nn.Module):
         """f(x) as the list Z_1 (finest), Z_2, …, each in its own shape."""
         self._check("x", x, self.event_shape)
         self._check_context(context, len(x))
-        z, _ = self.bijection(x, context)
+        return self.split_latents(self.bijection(x, context)[0])
+
+    def split_latents(self, z: Tensor) -> list[Tensor]:
+        """z of the base as the list Z_1 (finest), Z_2, …, each in its own shape: views."""
         if len(self.latent_shapes) == 1:
             return [z]
         parts = z.split([prod(shape) for shape in reversed(self.latent_shapes)], 1)
@@ -130,8 +133,13 @@ class Flow(nn.Module):
             if len(latent) != len(latents[0]):
                 raise RheonError(f"Z_{number} holds {len(latent)} rows, Z_1 holds {len(latents[0])}.")
         self._check_context(context, len(latents[0]))
-        z = latents[0] if len(latents) == 1 else torch.cat([z_i.flatten(1) for z_i in reversed(latents)], 1)
-        return self.bijection.inverse(z, context)[0]
+        return self.bijection.inverse(self.join_latents(latents), context)[0]
+
+    def join_latents(self, latents: Sequence[Tensor]) -> Tensor:
+        """z of the base from Z_1, Z_2, …: what :meth:`split_latents` gives, taken back."""
+        if len(latents) == 1:
+            return latents[0]
+        return torch.cat([latent.flatten(1) for latent in reversed(latents)], 1)
 
     def _check(self, name: str, x: Tensor, shape: torch.Size) -> None:
         if not isinstance(x, Tensor):

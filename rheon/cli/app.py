@@ -25,6 +25,7 @@ Examples:
   rheon fit digits                                  learn handwritten digits
   rheon sample digits.rheon -n 64 --out new.png     draw 64 new ones
   rheon score digits.rheon digits --out s.csv       how likely is each of them
+  rheon look digits.rheon digits --out pictures     what does it hold, scale by scale
   rheon info digits.rheon                           what is this model
 """
 
@@ -51,6 +52,13 @@ index, name (where they are files), log_prob_nats and bits_per_dim; for rows,
 log_prob_nats, per product of the columns' units. It is in the data's order.
 
 Example: rheon score m.rheon new.csv --out scores.csv""",
+    "look": """Draw what a model of images holds.
+
+Writes pictures: draws at temperatures; with DATA also the way between four
+images, what each scale holds (finer latents drawn anew), images from their
+latents, the nearest images to draws, and where in an image its bits are.
+
+Example: rheon look digits.rheon digits --out pictures""",
     "info": """Say what a model is, without loading it.
 
 Example: rheon info digits.rheon""",

@@ -99,7 +99,7 @@ class ImageDensity(Density):
     def log_prob(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
         """A lower bound (in expectation) on log P(k) of each image, (N,) float64, in nats."""
         draws, seed = whole("draws", draws, 1), whole("seed", seed, 0)
-        k = self._read(images).images
+        k = self.read(images).images
 
         def dequantised(rows: slice) -> Tensor:
             return torch.from_numpy(k[rows]) + image_noise(k[rows], seed, draw)
@@ -126,7 +126,7 @@ class ImageDensity(Density):
     def round_trip_error(self, images: Any, *, seed: int = 0) -> float:
         """max |f⁻¹(f(x)) - x| over the dequantised images, in grey levels."""
         flow, worst = self.fitted, 0.0
-        k = self._read(images).images
+        k = self.read(images).images
         with torch.no_grad():
             for start in range(0, len(k), self.tile):
                 part = k[start : start + self.tile]
@@ -155,9 +155,13 @@ class ImageDensity(Density):
             )
         return flow
 
-    def _read(self, images: Any) -> ImageSet:
+    def read(self, images: Any) -> ImageSet:
+        """Images as this model takes them: an array that could be read in two ways, as those of training.
+
+        Raises:
+            DataError: they have another shape, or values beyond the model's grey levels.
+        """
         self.fitted  # noqa: B018 - refuses to score before fit
-        # An array that could be read in two ways is read as the training images were.
         learned = dict(zip("CHW", self.shape, strict=True))
         as_learned = tuple(getattr(images, "shape", ()))[1:] == tuple(
             learned[axis] for axis in self.layout[1:]

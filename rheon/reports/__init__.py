@@ -3,7 +3,18 @@
 from rheon.reports.curve import Unit, training_curve
 from rheon.reports.density_picture import density_picture, window_of
 from rheon.reports.png import png
-from rheon.reports.sheet import sheet, side_by_side
+from rheon.reports.sheet import heat, labelled_rows, sheet, side_by_side
 from rheon.reports.text import plain
 
-__all__ = ["Unit", "density_picture", "plain", "png", "sheet", "side_by_side", "training_curve", "window_of"]
+__all__ = [
+    "Unit",
+    "density_picture",
+    "heat",
+    "labelled_rows",
+    "plain",
+    "png",
+    "sheet",
+    "side_by_side",
+    "training_curve",
+    "window_of",
+]

@@ -77,6 +77,42 @@ def side_by_side(parts: Mapping[str, NDArray[np.uint8]], levels: int = 256) -> I
     return whole
 
 
+def labelled_rows(rows: Mapping[str, NDArray[np.uint8]], levels: int = 256) -> Image.Image:
+    """A row of images for each label, the label at its left; all rows (N, C, H, W) of the same H and W.
+
+    >>> black = np.zeros((4, 1, 8, 8), dtype=np.uint8)
+    >>> labelled_rows({"real": black, "resampled": black}, levels=17).size
+    (370, 160)
+    """
+    font = ImageFont.load_default(16)
+    strips = {label: sheet(images, levels, columns=len(images)) for label, images in rows.items()}
+    left = 2 * _MARGIN + max(int(font.getlength(label)) for label in strips)
+    height = sum(strip.height for strip in strips.values())
+    width = max(strip.width for strip in strips.values())
+    whole = Image.new("RGB", (left + width + _MARGIN, height + 2 * _MARGIN), _PAPER)
+    draw, y = ImageDraw.Draw(whole), _MARGIN
+    for label, strip in strips.items():
+        draw.text((_MARGIN, y + strip.height // 2), label, fill=_INK, font=font, anchor="lm")
+        whole.paste(strip, (left, y))
+        y += strip.height
+    return whole
+
+
+def heat(values: NDArray[np.float64], most: float | None = None) -> NDArray[np.uint8]:
+    """Maps (N, H, W) as colours (N, 3, H, W): from black, 0 and less, to pale yellow, ``most`` and more.
+
+    Without ``most`` it is the 99.5 % quantile, so that a single pixel does not darken all others.
+
+    >>> heat(np.array([[[0.0, 1.0]]]), most=1.0)[0, :, 0].T.tolist()
+    [[0, 0, 3], [251, 252, 191]]
+    """
+    from matplotlib import colormaps
+
+    most = float(np.quantile(values, 0.995)) if most is None else most
+    coloured = colormaps["magma"](np.clip(values / max(most, 1e-12), 0, 1), bytes=True)[..., :3]
+    return np.ascontiguousarray(np.moveaxis(coloured, -1, 1)).astype(np.uint8)
+
+
 def _colours(images: NDArray[np.uint8], levels: int) -> NDArray[np.uint8]:
     """(N, H, W, 3), 0…255."""
     shown = images[:, :3] if images.shape[1] >= 3 else images[:, :1].repeat(3, 1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rheon import RheonError
-from rheon.reports import sheet, side_by_side
+from rheon.reports import heat, labelled_rows, sheet, side_by_side
 
 
 def _grey(n, height=8, width=8, levels=17):
@@ -55,3 +55,22 @@ def test_titles_and_as_many_of_each():
 def test_large_images_are_few_and_not_shrunk():
     images = np.zeros((64, 1, 300, 300), np.uint8)
     assert side_by_side({"new": images, "real": images}).width < 2 * 1100
+
+
+def test_labelled_rows_hold_their_sheets():
+    rows = {"one": _grey(4), "another": _grey(4)[::-1]}
+    page = np.asarray(labelled_rows(rows, levels=17))
+    strips = [np.asarray(sheet(images, 17, columns=4)) for images in rows.values()]
+    assert page.shape[0] == 32 + sum(strip.shape[0] for strip in strips)
+    height, width = strips[0].shape[:2]
+    left = page.shape[1] - 16 - width
+    np.testing.assert_array_equal(page[16 : 16 + height, left : left + width], strips[0])
+    np.testing.assert_array_equal(page[16 + height : 16 + 2 * height, left : left + width], strips[1])
+    assert (page[:, 16:left] < 128).any(), "the labels"
+
+
+def test_heat_is_brighter_where_there_is_more():
+    shown = heat(np.linspace(0, 2, 50).reshape(1, 5, 10), most=1.0)
+    brightness = shown[0].astype(int).sum(0).ravel()
+    assert (np.diff(brightness[:25]) > 0).all()
+    assert (brightness[25:] == brightness[25]).all(), "beyond the most"
