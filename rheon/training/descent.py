@@ -58,10 +58,7 @@ class Descent:
         self, flow: nn.Module, x: Tensor, context: Tensor | None, rate: float
     ) -> tuple[Tensor, Tensor]:
         """One step at this learning rate. Returns the loss, and the norm of its gradient before clipping."""
-        with torch.enable_grad():
-            loss = -flow(x, context).mean()
-            loss.backward()
-        loss = loss.detach()
+        loss = self._backward(flow, x, context)
         gradient = self._weights.take_gradient()
         norm = torch.linalg.vector_norm(gradient)
         finite = torch.isfinite(norm + loss)
@@ -89,3 +86,15 @@ class Descent:
             maximize=False,
         )
         return loss, norm
+
+    def _backward(self, flow: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
+        """Adds the loss's gradient to that of the parameters, and returns the loss."""
+        pieces = min(self._settings.accumulate, len(x))
+        contexts = [None] * pieces if context is None else context.tensor_split(pieces)
+        losses = []
+        with torch.enable_grad():
+            for piece, of_piece in zip(x.tensor_split(pieces), contexts, strict=True):
+                loss = -flow(piece, of_piece).sum() / len(x)
+                loss.backward()
+                losses.append(loss.detach())
+        return losses[0] if pieces == 1 else torch.stack(losses).sum()

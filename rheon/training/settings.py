@@ -21,6 +21,9 @@ class Settings:
         steps: budget in optimiser steps (reproducible: same seed and number of threads, same bits), or
         minutes: budget in minutes of wall time; 2 if neither is given.
         batch_size: rows per step (all rows, where there are fewer).
+        accumulate: number of pieces in which a batch goes through the flow, one after the other, so that only
+            a piece must fit into memory; the gradient is that of the whole batch, unless a layer takes
+            statistics of what it is given (``BatchNorm``).
         learning_rate: its peak, after warm-up.
         warmup: share of the budget in which the rate rises from zero.
         weight_decay: of AdamW, decoupled.
@@ -46,6 +49,7 @@ class Settings:
     steps: int | None = None
     minutes: float | None = None
     batch_size: int = 256
+    accumulate: int = 1
     learning_rate: float = 3e-3
     warmup: float = 0.05
     weight_decay: float = 1e-4
@@ -106,6 +110,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "steps": (lambda v: v is None or _whole(v, 1), "a whole number, at least 1"),
     "minutes": (lambda v: v is None or _real(v, lambda x: x > 0), "a number above 0"),
     "batch_size": (lambda v: _whole(v, 1), "a whole number, at least 1"),
+    "accumulate": (lambda v: _whole(v, 1), "a whole number, at least 1"),
     "learning_rate": (lambda v: _real(v, lambda x: x > 0), "a number above 0"),
     "warmup": (lambda v: _real(v, lambda x: 0 <= x < 1), "a share of the budget, from 0 to below 1"),
     "weight_decay": (lambda v: _real(v, lambda x: x >= 0), "a number, 0 or above"),

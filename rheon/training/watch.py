@@ -82,9 +82,8 @@ class Watch:
         start = time.perf_counter()
         self._weights.copy_into(self._averaged_flow, self.average.values)
         # No activations are kept for a backward pass, so several batches fit where one did in training.
-        value = mean_nats(
-            self._averaged_flow, self._validation, 4 * self._settings.batch_size, self._settings.seed
-        )
+        chunk = max(4 * self._settings.batch_size // self._settings.accumulate, 1)
+        value = mean_nats(self._averaged_flow, self._validation, chunk, self._settings.seed)
         if best := value < self.best_value:
             self.best_value, self._best_progress = value, progress
             self._best = [tensor.clone() for tensor in self.average.values]

@@ -106,3 +106,26 @@ def test_a_gradient_of_zero_at_first_does_not_stop_what_follows():
     _, norm = descent.descend(flow, torch.randn(4, 3), None, 0.1)
     assert descent.usual_norm.item() == norm.item() > 2.0  # of which 2 is d/db mean b² at b = 1
     assert flow.layers[2].bias.item() < 1.0
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 16, 100])
+def test_a_batch_in_pieces_has_the_gradient_of_the_whole(pieces):
+    class Conditional(Net):
+        def forward(self, x, context=None):
+            seen.append(len(x))
+            return super().forward(x) * context[:, 0]
+
+    whole = Conditional().double()
+    flow, seen = copy.deepcopy(whole), []
+    x, context = torch.randn(16, 3).double(), torch.rand(16, 1).double()
+    plain = Descent(Weights(whole), Settings(steps=1))
+    descent = Descent(Weights(flow), Settings(steps=1, accumulate=pieces))
+    for _ in range(4):
+        expected = plain.descend(whole, x, context, 0.1)
+        seen.clear()
+        got = descent.descend(flow, x, context, 0.1)
+        assert sum(seen) == 16
+        assert len(seen) == min(pieces, 16)
+        torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+    for one, other in zip(flow.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)

@@ -44,6 +44,7 @@ def test_an_unknown_key_is_refused_with_a_hint(key, answer):
         ("minutes", float("inf")),
         ("minutes", "2"),
         ("batch_size", 0),
+        ("accumulate", 0),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
         ("warmup", 1.0),
