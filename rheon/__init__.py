@@ -6,7 +6,7 @@ log p(x) = log p_Z(f(x)) + log |det ∂f/∂x (x)|
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from rheon.errors import DataError, ModelError, RheonError
+from rheon.errors import DataError, DivergedError, ModelError, RheonError
 
 if TYPE_CHECKING:
     from rheon import (
@@ -56,6 +56,7 @@ _ROOMS = (
 
 __all__ = [
     "DataError",
+    "DivergedError",
     "Flow",
     "ImageDensity",
     "ModelError",

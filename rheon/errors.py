@@ -20,6 +20,10 @@ class SaveError(RheonError):
     """What was learned could not be saved: the disk is full, read-only or gone."""
 
 
+class DivergedError(RheonError):
+    """Training came to values that are not finite, and could not be brought back."""
+
+
 class ModelError(RheonError):
     """A model directory is damaged, foreign, hostile or from a later version."""
 

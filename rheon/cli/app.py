@@ -4,7 +4,8 @@ A verb's module is loaded when the verb is used, and torch only once the words o
 help and mistakes are answered at once.
 
 Exit codes: 0 done; 2 wrong usage; 3 data or a model that cannot be used; 4 what was learned could not be
-saved; 130, 143, 138 stopped by SIGINT (Ctrl-C), SIGTERM, SIGUSR1; 1 a fault of rheon.
+saved; 5 training was given up; 130, 143, 138 stopped by SIGINT (Ctrl-C), SIGTERM, SIGUSR1; 1 a fault of
+rheon.
 """
 
 import os
@@ -15,9 +16,9 @@ from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
-from rheon.errors import DataError, ModelError, RheonError, SaveError
+from rheon.errors import DataError, DivergedError, ModelError, RheonError, SaveError
 
-DONE, FAULT, USAGE, BAD_DATA, UNSAVED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 130, 141
+DONE, FAULT, USAGE, BAD_DATA, UNSAVED, DIVERGED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 5, 130, 141
 
 _EXAMPLES = """\
 Examples:
@@ -39,7 +40,8 @@ prints how likely it makes images or rows that were kept apart.
 Training saves itself every minute. Ctrl-C, SIGTERM and SIGUSR1 stop it after
 the step at hand, saved, with exit code 130, 143 or 138. The same command goes
 on from there, as if it had never stopped; --finish makes the model of what
-was learned so far. Exit code 4: it could not be saved (a full disk).
+was learned so far. Exit code 4: it could not be saved (a full disk); 5: training
+came to values that are not finite, and the best model before that is saved.
 
 Example: rheon fit measurements.csv --minutes 5""",
     "sample": """Draw new images or rows.
@@ -101,6 +103,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(USAGE, f"{error} See {verb} --help.")
     except (DataError, ModelError) as error:
         return _fail(BAD_DATA, str(error))
+    except DivergedError as error:
+        return _fail(DIVERGED, str(error))
     except SaveError as error:
         return _fail(UNSAVED, str(error))
     except RheonError as error:

@@ -17,7 +17,7 @@ from rheon.cli.interrupt import EndOnSignal
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress
-from rheon.errors import RheonError, SaveError
+from rheon.errors import DivergedError, RheonError, SaveError
 from rheon.images import ImageDensity
 from rheon.storage import CHECKPOINT, is_unfinished
 from rheon.tables import Table, TableDensity
@@ -50,8 +50,12 @@ class Fit:
             note(caution)
         checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, tell=note)
         checkpoints.identity["test_share"] = self.test_share
-        if stopped := self._train(model, learn, test, settings, checkpoints):
-            return stopped
+        diverged = None
+        try:
+            if stopped := self._train(model, learn, test, settings, checkpoints):
+                return stopped
+        except DivergedError as error:  # what was best before is a model all the same
+            diverged = error
         if not any(record.best for record in model.history):
             if self.finish:
                 raise RheonError(f"nothing that {self.out} has learned was validated yet; let it go on")
@@ -61,6 +65,8 @@ class Fit:
                 "try a smaller --learning-rate"
             )
         self._note_facts(model, whole, test, settings)
+        if diverged is not None:
+            model.info["training"]["ended"] = "since steps were not finite"
         # Saved before anything else is tried: what took long to learn is not lost to what comes after it.
         goes_on = "the same command goes on from the last checkpoint"
         with _disk_trouble(goes_on if checkpoints.standing() else "what was learned is lost"):
@@ -77,6 +83,8 @@ class Fit:
             note(f"interrupted: the model is saved in {self.out}; figures and pictures may be missing")
             return INTERRUPTED
         self._tell(model)
+        if diverged is not None:
+            raise diverged
         return DONE
 
     def _model(self, whole: Data) -> Model:
@@ -122,6 +130,7 @@ class Fit:
         first = record = next(records)
         if self.finish and checkpoints.step is None:
             raise RheonError(f"{self.out} holds no unfinished training that --finish could end")
+        went_on_after = checkpoints.step or 0
         last = checkpoints.step if self.finish else None
         threads = f"{first.threads} thread{'s' * (first.threads > 1)}"
         learn, choose = rows_of(model.info["data"])
@@ -134,6 +143,8 @@ class Fit:
             while not end.asked and record.step != last and (following := next(records, None)):
                 record = following
                 shown.update(record)
+                if record.trouble and record.step > went_on_after:
+                    note(record.trouble)
 
     def _note_facts(self, model: Model, whole: Data, test: Data, settings: Settings) -> None:
         model.info["data"] |= {

@@ -80,7 +80,9 @@ class TableDensity(Density):
             "left_out": [list(pair) for pair in table.dropped],
         }
         z = self.standardise(x)[0].float()
-        yield from self._train(Rows(z[rows]), Rows(z[held_out]), settings, checkpoints, table.values)
+        yield from self._train(
+            Rows(z[rows], columns=table.columns), Rows(z[held_out]), settings, checkpoints, table.values
+        )
 
     def log_prob(self, rows: Any) -> np.ndarray:
         """log p of each row, (N,) float64, in nats, per product of the columns' units."""

@@ -1,6 +1,8 @@
 """One step of maximum likelihood: θ ← θ - Adam(∇_θ mean_b -log p_θ(x_b)), clipped, or left out."""
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,15 @@ from rheon.training.settings import Settings
 from rheon.training.weights import Weights
 
 _WEIGHT_OF_NEWEST = 0.02
+
+
+class Slope(NamedTuple):
+    """The loss of a batch, its gradient, the gradient's norm, and whether all are finite, a bool tensor."""
+
+    loss: Tensor
+    gradient: Tensor
+    norm: Tensor
+    finite: Tensor
 
 
 class Descent:
@@ -25,24 +36,36 @@ class Descent:
     divides the gradient by ``grad_scale``, and where ``found_inf`` is 1 changes nothing, neither weights nor
     moments nor the count: so clipping needs no pass over the gradient, and leaving out no waiting for a GPU.
 
+    Args:
+        weights: θ.
+        settings: betas, weight decay, clip, accumulate.
+        moved: the buffers that a forward pass moves (running statistics).
+
     Reference: Loshchilov, Hutter, *Decoupled weight decay regularization*, 2019, arXiv:1711.05101.
 
     Attributes:
         mean, square: running moments of the gradient, like θ.
         count: number of steps taken, a tensor on the device.
         skipped: number of steps left out, a tensor on the device.
+        in_row: number of steps left out since the last that was taken, likewise.
         usual_norm: u, 0 before the first step.
     """
 
-    def __init__(self, weights: Weights, settings: Settings) -> None:
+    def __init__(self, weights: Weights, settings: Settings, moved: Sequence[Tensor] = ()) -> None:
         self.mean = torch.zeros_like(weights.vector)
         self.square = torch.zeros_like(weights.vector)
         self.count = torch.zeros((), device=weights.vector.device)
         self.skipped = torch.zeros_like(self.count)
+        self.in_row = torch.zeros_like(self.count)
         self.usual_norm = torch.zeros_like(self.count, dtype=weights.vector.dtype)
         self._weights = weights
         self._settings = settings
+        self._moved = moved
         self._clip = math.inf if settings.clip is None else settings.clip
+
+    def moving(self) -> list[Tensor]:
+        """θ and all that steps move with it."""
+        return [self._weights.vector, self.mean, self.square, self.count, self.usual_norm]
 
     def tensors(self) -> dict[str, Tensor]:
         """What it carries from step to step."""
@@ -51,22 +74,31 @@ class Descent:
             "square": self.square,
             "count": self.count,
             "skipped": self.skipped,
+            "in_row": self.in_row,
             "usual_norm": self.usual_norm,
         }
 
-    def descend(
-        self, flow: nn.Module, x: Tensor, context: Tensor | None, rate: float
-    ) -> tuple[Tensor, Tensor]:
-        """One step at this learning rate. Returns the loss, and the norm of its gradient before clipping."""
+    def slope(self, flow: nn.Module, x: Tensor, context: Tensor | None) -> Slope:
+        """The slope at the weights; where it is not finite, the buffers that moved are put back."""
+        before = [buffer.clone() for buffer in self._moved]
         loss = self._backward(flow, x, context)
         gradient = self._weights.take_gradient()
         norm = torch.linalg.vector_norm(gradient)
         finite = torch.isfinite(norm + loss)
+        for buffer, value in zip(self._moved, before, strict=True):
+            buffer.copy_(torch.where(finite, buffer, value))
+        return Slope(loss, gradient, norm, finite)
+
+    def step(self, slope: Slope, rate: float) -> None:
+        """Takes the step at this learning rate, or leaves it out."""
+        _, gradient, norm, finite = slope
         begun = self.usual_norm > 0
         clipped = torch.minimum(norm, torch.where(begun, self._clip * self.usual_norm, math.inf))
         usual = torch.where(begun, self.usual_norm.lerp(clipped, _WEIGHT_OF_NEWEST), clipped)
-        self.usual_norm = torch.where(finite, usual, self.usual_norm)
-        self.skipped = self.skipped + ~finite
+        self.usual_norm.copy_(torch.where(finite, usual, self.usual_norm))
+        bad = (~finite).float()
+        self.skipped.add_(bad)
+        self.in_row.add_(1).mul_(bad)
         adamw(
             [self._weights.vector],
             [gradient],
@@ -76,7 +108,7 @@ class Descent:
             [self.count],
             fused=True,
             grad_scale=(norm / clipped).nan_to_num_(nan=1.0).float(),  # 0/0: a gradient of zero
-            found_inf=(~finite).float(),
+            found_inf=bad,
             amsgrad=False,
             beta1=self._settings.betas[0],
             beta2=self._settings.betas[1],
@@ -85,7 +117,6 @@ class Descent:
             eps=1e-8,
             maximize=False,
         )
-        return loss, norm
 
     def _backward(self, flow: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
         """Adds the loss's gradient to that of the parameters, and returns the loss."""

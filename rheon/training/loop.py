@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rheon.errors import RheonError
 from rheon.training.budget import Budget
 from rheon.training.checkpoints import Checkpoints, Nowhere
+from rheon.training.fault import find_fault
 from rheon.training.order import Order
 from rheon.training.randomness import lent_global_rng, step_generator
 from rheon.training.record import Record, reading
@@ -56,6 +57,8 @@ def train(
     Raises:
         RheonError: a source is empty, nothing can be trained, or (at the first step) log p has a wrong shape,
             or the checkpoints are of another run.
+        DivergedError: after the last record, where loss or gradient were not finite time and again, though
+            the last good state was restored with half the step size three times.
 
     >>> from rheon.training.source import Rows
     >>> class Normal(nn.Module):
@@ -94,16 +97,21 @@ def _steps(
     def batch(step: int) -> tuple[Tensor, Tensor | None]:
         return source.batch(order.rows(step), step_generator(settings.seed, step, device))
 
+    def fault(step: int) -> str | None:
+        columns = getattr(source, "columns", None)
+        with lent_global_rng(settings.seed, step, device):
+            return find_fault(flow, *batch(step), settings.accumulate, columns)
+
     state = None
     try:
         flow.train()
         with lent_global_rng(settings.seed, 0, device):
             with lent_threads(1):  # the same bits whatever the caller's number
-                _initialise(flow, *batch(0))
+                moved = _initialise(flow, *batch(0))
             saved = checkpoints.open(settings)
             threads = choose_threads(flow, batch, settings) if saved is None else saved.numbers["threads"]
-        state = State(flow, validation, settings, budget, threads)
-        watch, descent = state.watch, state.descent
+        state = State(flow, moved, validation, settings, budget, threads)
+        watch, descent, rescue = state.watch, state.descent, state.rescue
         budget.begin_steps()
         if saved is not None:
             state.restore(saved.numbers, saved.tensors)
@@ -111,14 +119,17 @@ def _steps(
             del saved  # as large as the state
         while not state.over:
             progress = budget.progress(state.steps)
-            rate = learning_rate(progress, settings.learning_rate, settings.warmup)
+            rate = rescue.factor * learning_rate(progress, settings.learning_rate, settings.warmup)
             with lent_threads(threads), lent_global_rng(settings.seed, state.steps, device):
-                loss, norm = descent.descend(flow, *batch(state.steps), rate)
+                slope = descent.slope(flow, *batch(state.steps))
+                rescue.keep(state.steps, slope.finite)
+                descent.step(slope, rate)
                 watch.average.update()
+                trouble = rescue.look(state.steps, fault)
                 state.steps += 1
                 over = budget.over(state.steps)
                 value, best = watch.validate(progress) if over or watch.due(progress) else (None, False)
-                state.over = over or watch.hopeless
+                state.over = over or watch.hopeless or rescue.lost
             record = Record(
                 step=state.steps,
                 seconds=budget.seconds,
@@ -128,12 +139,14 @@ def _steps(
                 validation=value,
                 best=best,
                 threads=threads,
-                _loss=reading(loss),
-                _gradient_norm=reading(norm),
+                trouble=trouble,
+                _loss=reading(slope.loss),
+                _gradient_norm=reading(slope.norm),
                 _skipped=reading(descent.skipped),
             )
             checkpoints.note(state, record)
             yield record
+        rescue.end()
     finally:
         # When Python shuts down nobody is left to use the flow, and torch may abort on what it is asked.
         if not sys.is_finalizing():
@@ -144,10 +157,15 @@ def _steps(
 
 
 @torch.no_grad()
-def _initialise(flow: nn.Module, x: Tensor, context: Tensor | None) -> None:
-    """Lets layers that take their first values from data (ActNorm) do so before the weights are copied."""
+def _initialise(flow: nn.Module, x: Tensor, context: Tensor | None) -> list[Tensor]:
+    """Lets layers that take their first values from data (ActNorm) do so before the weights are copied.
+
+    Returns the buffers that a forward pass moves.
+    """
+    before = [buffer.clone() for buffer in flow.buffers()]
     log_p = flow(x, context)
     if log_p.shape != x.shape[:1]:
         raise RheonError(
             f"flow(x) must be log p for each row of x, shape {tuple(x.shape[:1])}, not {tuple(log_p.shape)}"
         )
+    return [buffer for buffer, value in zip(flow.buffers(), before, strict=True) if not buffer.equal(value)]

@@ -28,6 +28,8 @@ class Record:
             where this step was not validated.
         best: whether this validation is the best so far.
         threads: number of CPU threads in use.
+        trouble: what went wrong, in words, and what was done: a step left out, and in which layer and row it
+            was not finite; or the last good weights restored. None where nothing did.
 
     >>> import rheon, torch
     >>> from rheon.training import Rows, Settings, train
@@ -46,6 +48,7 @@ class Record:
     validation: float | None
     best: bool
     threads: int
+    trouble: str | None
     _loss: Tensor | float
     _gradient_norm: Tensor | float
     _skipped: Tensor | float
@@ -85,4 +88,5 @@ class Record:
             "validation": self.validation,
             "best": self.best,
             "threads": self.threads,
+            "trouble": self.trouble,
         }

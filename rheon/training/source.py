@@ -1,5 +1,6 @@
 """Where batches come from."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -14,6 +15,8 @@ class Source(Protocol):
     ``batch`` is pure: the same rows and the same generator state give the same bits. The row indices and the
     generator are on the flow's device, and x and context must be; data that fit are best kept there. Anything
     random about a batch (dequantisation, jitter, flips) is drawn from the generator.
+
+    One that has an attribute ``columns``, the names of a table's, lets training tell by them what goes wrong.
 
     A source of one's own, here of counts that each batch dequantises:
 
@@ -47,6 +50,7 @@ class Rows:
         x: N rows, shape (N, …).
         context: (N, M), where the density is conditional.
         noise: standard deviation of Gaussian noise that each batch adds to x, in units of x; 0: none.
+        columns: their names, where x is a table.
 
     Raises:
         RheonError: x and context differ in length, x has no floating type, or ``noise`` is negative.
@@ -58,7 +62,13 @@ class Rows:
     (torch.Size([2, 3]), None)
     """
 
-    def __init__(self, x: Tensor, context: Tensor | None = None, noise: float = 0.0) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        noise: float = 0.0,
+        columns: Sequence[str] | None = None,
+    ) -> None:
         if not x.is_floating_point():
             raise RheonError(f"x must have a floating type, not {x.dtype}: a density needs real numbers")
         if context is not None and len(context) != len(x):
@@ -67,6 +77,7 @@ class Rows:
             )
         if not noise >= 0:
             raise RheonError(f"noise must be a standard deviation, 0 or above, not {noise!r}")
+        self.columns = columns
         self._x = x
         self._context = context
         self._noise = noise

@@ -1,5 +1,6 @@
 """All that a run carries from one step to the next, which is therefore all that a checkpoint must hold."""
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from rheon.errors import ModelError
 from rheon.training.budget import Budget
 from rheon.training.descent import Descent
+from rheon.training.rescue import Rescue
 from rheon.training.settings import Settings
 from rheon.training.source import Source
 from rheon.training.watch import Watch
@@ -20,6 +22,9 @@ class State:
 
     The order of the data and all noise are functions of (seed, step), so no generator is among them.
 
+    Args:
+        moved: the buffers of the flow that a forward pass moves.
+
     Attributes:
         steps: done so far.
         over: whether no step follows.
@@ -27,13 +32,20 @@ class State:
     """
 
     def __init__(
-        self, flow: nn.Module, validation: Source | None, settings: Settings, budget: Budget, threads: int
+        self,
+        flow: nn.Module,
+        moved: Sequence[Tensor],
+        validation: Source | None,
+        settings: Settings,
+        budget: Budget,
+        threads: int,
     ) -> None:
         self.steps, self.over, self.threads = 0, False, threads
         self.budget = budget
         self.weights = Weights(flow)
         self.watch = Watch(flow, self.weights, validation, settings, budget)
-        self.descent = Descent(self.weights, settings)
+        self.descent = Descent(self.weights, settings, moved)
+        self.rescue = Rescue(self.descent, self.watch.average, moved)
         self._flow = flow
 
     def numbers(self) -> dict[str, Any]:
@@ -44,10 +56,11 @@ class State:
             "threads": self.threads,
             "budget": self.budget.numbers(),
             "watch": self.watch.numbers(),
+            "rescue": self.rescue.numbers(),
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors themselves, not copies: θ, what else the flow holds, Adam's moments, averages, best."""
+        """The tensors themselves, not copies: θ, the rest of the flow, moments, averages, best, last good."""
         frozen = ((name, p) for name, p in self._flow.named_parameters() if not p.requires_grad)
         rest = chain(frozen, self._flow.named_buffers())
         return {
@@ -55,6 +68,7 @@ class State:
             **{f"flow.{name}": tensor.detach() for name, tensor in rest},
             **{f"descent.{name}": tensor for name, tensor in self.descent.tensors().items()},
             **{f"watch.{name}": tensor for name, tensor in self.watch.tensors().items()},
+            **{f"good.{name}": tensor for name, tensor in self.rescue.tensors().items()},
         }
 
     @torch.no_grad()
@@ -67,6 +81,7 @@ class State:
         self.steps, self.over, self.threads = numbers["steps"], numbers["over"], numbers["threads"]
         self.budget.restore(numbers["budget"])
         self.watch.restore(numbers["watch"])
+        self.rescue.restore(numbers["rescue"])
         own = self.tensors()
         fault = next((name for name in sorted({*own, *tensors}) if not _alike(own, tensors, name)), None)
         if fault is not None:

@@ -56,7 +56,7 @@ def choose_threads(flow: nn.Module, batch: Batch, settings: Settings) -> int:
     descent = Descent(Weights(trial), settings)
 
     def step(index: int) -> None:
-        descent.descend(trial, *batch(index), rate=0.0)
+        descent.step(descent.slope(trial, *batch(index)), rate=0.0)
 
     seconds = measured_seconds(step, (1, most))
     return most if seconds[most] < _GAIN_WANTED * seconds[1] else 1

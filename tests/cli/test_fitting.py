@@ -4,9 +4,11 @@ import os
 import signal
 
 import pytest
+import torch
 
 import rheon as library
 from rheon.cli import fitting
+from rheon.training.descent import Descent
 from tests.cli.conftest import config
 
 WORDS = "fit moons --architecture realnvp --threads 1 --steps 500"
@@ -69,6 +71,24 @@ def test_a_training_that_broke_saves_nothing(here, rheon):
     assert shown.code == 2
     assert "smaller --learning-rate" in shown.err
     assert list(here.iterdir()) == []
+
+
+def test_a_training_that_is_given_up_leaves_the_best_model(monkeypatch, here, rheon):
+    slope, calls = Descent.slope, []
+
+    def going_bad(self, *args):
+        calls.append(1)
+        found = slope(self, *args)
+        return found if len(calls) < 30 else found._replace(finite=torch.tensor(False))
+
+    monkeypatch.setattr(Descent, "slope", going_bad)
+    shown = rheon(WORDS)
+    assert shown.code == 5
+    assert "after step 34 the last good weights came back" in shown.err
+    assert "rheon: training was given up: " in shown.err.splitlines()[-1]
+    assert "ended since steps were not finite" in shown.out
+    assert config(here / "moons.rheon")["training"]["steps"] == 49
+    library.load(here / "moons.rheon").log_prob([[0.0, 0.0]])
 
 
 def test_early_end_is_told_from_the_budgets_end(here, rheon):

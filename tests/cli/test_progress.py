@@ -22,6 +22,7 @@ def _record(step=400, seconds=10.0, remaining=30.0, loss=88.0, validation=None):
         validation=validation,
         best=False,
         threads=1,
+        trouble=None,
         _loss=torch.tensor(loss),
         _gradient_norm=zero,
         _skipped=zero,

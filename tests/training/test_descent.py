@@ -21,6 +21,12 @@ class Net(nn.Module):
         return -(self.layers(x).squeeze(1) ** 2)
 
 
+def descend(descent: Descent, flow: nn.Module, x: torch.Tensor, context, rate: float):
+    slope = descent.slope(flow, x, context)
+    descent.step(slope, rate)
+    return slope.loss, slope.norm
+
+
 def state(flow: nn.Module, descent: Descent) -> list[torch.Tensor]:
     tensors = [*flow.parameters(), descent.mean, descent.square, descent.count, descent.usual_norm]
     return [tensor.detach().clone() for tensor in tensors]
@@ -36,7 +42,7 @@ def test_steps_are_those_of_plain_adamw_with_clipping(clip):
     usual, clipped_steps = None, 0
     for step in range(8):
         x, rate = torch.randn(16, 3).double() * (1 + 5 * (step == 4)), 0.01 * (step + 1)
-        loss, norm = descent.descend(flow, x, None, rate)
+        loss, norm = descend(descent, flow, x, None, rate)
         reference.zero_grad()
         expected_loss = -plain(x).mean()
         expected_loss.backward()
@@ -64,15 +70,15 @@ def test_steps_are_those_of_plain_adamw_with_clipping(clip):
 def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(bad):
     flow = Net()
     descent = Descent(Weights(flow), Settings(steps=1))
-    descent.descend(flow, torch.randn(4, 3), None, 0.1)
+    descend(descent, flow, torch.randn(4, 3), None, 0.1)
     before = state(flow, descent)
     x = torch.randn(4, 3)
     x[2, 1] = bad
-    descent.descend(flow, x, None, 0.1)
+    descend(descent, flow, x, None, 0.1)
     assert descent.skipped.item() == 1
     for now, then in zip(state(flow, descent), before, strict=True):
         assert torch.equal(now, then)
-    descent.descend(flow, torch.randn(4, 3), None, 0.1)
+    descend(descent, flow, torch.randn(4, 3), None, 0.1)
     assert descent.skipped.item() == 1
     assert not torch.equal(next(flow.parameters()), before[0])
 
@@ -88,7 +94,7 @@ def test_an_infinite_loss_with_a_finite_gradient_is_left_out_too():
 
     flow = Edge()
     descent = Descent(Weights(flow), Settings(steps=1))
-    _, norm = descent.descend(flow, torch.ones(2), None, 0.1)
+    _, norm = descend(descent, flow, torch.ones(2), None, 0.1)
     assert norm.item() == 1.0
     assert descent.skipped.item() == 1
     assert flow.weight.item() == 1.0
@@ -99,11 +105,11 @@ def test_a_gradient_of_zero_at_first_does_not_stop_what_follows():
     nn.init.zeros_(flow.layers[2].weight)
     nn.init.zeros_(flow.layers[2].bias)
     descent = Descent(Weights(flow), Settings(steps=1, weight_decay=0.0))
-    _, norm = descent.descend(flow, torch.randn(4, 3), None, 0.1)
+    _, norm = descend(descent, flow, torch.randn(4, 3), None, 0.1)
     assert norm.item() == 0.0
     with torch.no_grad():
         flow.layers[2].bias.fill_(1.0)
-    _, norm = descent.descend(flow, torch.randn(4, 3), None, 0.1)
+    _, norm = descend(descent, flow, torch.randn(4, 3), None, 0.1)
     assert descent.usual_norm.item() == norm.item() > 2.0  # of which 2 is d/db mean b² at b = 1
     assert flow.layers[2].bias.item() < 1.0
 
@@ -121,9 +127,9 @@ def test_a_batch_in_pieces_has_the_gradient_of_the_whole(pieces):
     plain = Descent(Weights(whole), Settings(steps=1))
     descent = Descent(Weights(flow), Settings(steps=1, accumulate=pieces))
     for _ in range(4):
-        expected = plain.descend(whole, x, context, 0.1)
+        expected = descend(plain, whole, x, context, 0.1)
         seen.clear()
-        got = descent.descend(flow, x, context, 0.1)
+        got = descend(descent, flow, x, context, 0.1)
         assert sum(seen) == 16
         assert len(seen) == min(pieces, 16)
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)

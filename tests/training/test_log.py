@@ -10,7 +10,7 @@ from rheon.training.record import Record
 
 
 def record(step, loss=0.1):
-    return Record(step, 1 / 3, 2.0, 3.0, 1e-3, None, False, 1, loss, 2.5, 0)
+    return Record(step, 1 / 3, 2.0, 3.0, 1e-3, None, False, 1, None, loss, 2.5, 0)
 
 
 def filled(path, *steps):

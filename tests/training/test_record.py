@@ -8,9 +8,8 @@ from rheon.training.record import reading
 
 
 def record(loss) -> Record:
-    return Record(
-        3, 1.5, 8.5, 200.0, 1e-3, None, False, 1, loss, reading(torch.tensor(0.5)), reading(torch.tensor(2.0))
-    )
+    norm, skipped = reading(torch.tensor(0.5)), reading(torch.tensor(2.0))
+    return Record(3, 1.5, 8.5, 200.0, 1e-3, None, False, 1, None, loss, norm, skipped)
 
 
 def test_numbers_are_read_whether_they_wait_on_a_device_or_not():

@@ -29,7 +29,7 @@ class Odd(nn.Module):
 
 
 def state(module):
-    return State(module, Rows(torch.ones(4, 3)), SETTINGS, Budget(SETTINGS), threads=2)
+    return State(module, [module.statistics], Rows(torch.ones(4, 3)), SETTINGS, Budget(SETTINGS), threads=2)
 
 
 def saved(state):
@@ -41,13 +41,15 @@ def test_everything_that_moves_comes_back():
     module = Odd()
     old = state(module)
     for rate in (0.1, 0.2):
-        old.descent.descend(module, torch.randn(8, 3), None, rate)
+        old.descent.step(old.descent.slope(module, torch.randn(8, 3), None), rate)
         old.watch.average.update()
         old.steps += 1
         module.statistics += 0.5
         module.calls += 1
     old.watch.validate(0.4)
-    old.descent.descend(module, torch.randn(8, 3), None, 0.1)  # so that now, average and best differ
+    old.descent.step(
+        old.descent.slope(module, torch.randn(8, 3), None), 0.1
+    )  # so that now, average and best differ
     old.watch.average.update()
     other = Odd()
     new = state(other)
