@@ -20,10 +20,8 @@ ROWS = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 class Scheduled(Rows):
     """Gives a batch with a value that is not finite at the steps whose numbers are listed, from 0 on."""
 
-    columns = ("age", "income", "tax")
-
     def __init__(self, bad, settings):
-        super().__init__(ROWS)
+        super().__init__(ROWS, columns=("age", "income", "tax"))
         self.bad = {step_generator(settings.seed, step).initial_seed() for step in bad}
 
     def batch(self, rows, generator):
