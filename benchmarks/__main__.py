@@ -10,7 +10,9 @@ import warnings
 def main() -> None:
     """Parses the arguments, sets the threads before torch is imported, measures, prints Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("tasks", nargs="*", help="vectors-64, vectors-8, images; all if none is named")
+    parser.add_argument(
+        "tasks", nargs="*", help="vectors-64, vectors-8, images, memory; all if none is named"
+    )
     parser.add_argument("--threads", type=int, default=1, help="processors to use (default 1)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each task (default 15)")
     parser.add_argument(
@@ -28,7 +30,7 @@ def main() -> None:
 
     import torch
 
-    from benchmarks import common, images, vectors
+    from benchmarks import common, images, memory, vectors
 
     torch.set_num_threads(given.threads)
     warnings.filterwarnings("ignore", module="torchflows")  # an indexing that torch is about to give up
@@ -37,6 +39,7 @@ def main() -> None:
         "vectors-64": lambda: vectors.run(vectors.LARGE, given.rounds),
         "vectors-8": lambda: vectors.run(vectors.SMALL, given.rounds),
         "images": lambda: images.run(given.rounds),
+        "memory": lambda: memory.run(given.rounds),
     }
     unknown = set(given.tasks) - set(tasks)
     if unknown:

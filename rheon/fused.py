@@ -14,6 +14,8 @@ Measured in ``benchmarks/``: 8 couplings with two hidden layers of 64 and 256 ro
 the same layers take one by one.
 """
 
+import math
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -64,6 +66,12 @@ class _NormStep:
         by_log_scale = torch.mul(by_x, x).add_(by_log_det).sum(1)
         return by_x.split_with_sizes([len(half) for half in grads]), ([by_log_scale], [by_y.sum(1)])
 
+    def rebuild(self, halves: Halved) -> tuple[Halved, Any]:
+        """x from y, and what ``backward`` needs."""
+        scale = self.layer.log_scale.detach().exp().unsqueeze_(1)
+        x = torch.cat(tuple(halves)).sub_(self.layer.bias.detach().unsqueeze(1)).div_(scale)
+        return x.split_with_sizes([len(half) for half in halves]), (x, scale)
+
 
 class _CouplingStep:
     names = ("conditioner.theta",)
@@ -80,16 +88,16 @@ class _CouplingStep:
 
     def forward(self, halves: Halved) -> tuple[Halved, Tensor, Any]:
         x_a, x_b = halves[:: self.order]
-        *hidden, (w, b, _) = layers = self._layers()
-        h = [x_a]
-        for w_i, b_i, _ in hidden:
-            h.append(torch.addmm(b_i, w_i, h[-1]).relu_())
-        t, r = torch.addmm(b, w, h[-1]).chunk(2)
-        tanh_r = r.tanh_()
-        s = tanh_r * self.bound
-        scale = s.exp()
+        layers, h, t, tanh_r, s, scale = self._psi(x_a)
         y_b = torch.addcmul(t, x_b, scale)
         return (x_a, y_b)[:: self.order], s, (layers, h, x_b, tanh_r, scale)
+
+    def rebuild(self, halves: Halved) -> tuple[Halved, Any]:
+        """x from y, and what ``backward`` needs."""
+        x_a, y_b = halves[:: self.order]
+        layers, h, t, tanh_r, _, scale = self._psi(x_a)
+        x_b = torch.sub(y_b, t).div_(scale)
+        return (x_a, x_b)[:: self.order], (layers, h, x_b, tanh_r, scale)
 
     def backward(
         self, grads: Halved, by_log_det: Tensor, kept: Any
@@ -106,6 +114,16 @@ class _CouplingStep:
                 g = _relu_backward(torch.mm(layers[i][2], g), h[i], 0)
         by_x_a = torch.addmm(by_y_a, layers[0][2], g)
         return (by_x_a, by_x_b)[:: self.order], (by_theta,)
+
+    def _psi(self, x_a: Tensor) -> tuple[Any, ...]:
+        *hidden, (w, b, _) = layers = self._layers()
+        h = [x_a]
+        for w_i, b_i, _ in hidden:
+            h.append(torch.addmm(b_i, w_i, h[-1]).relu_())
+        t, r = torch.addmm(b, w, h[-1]).chunk(2)
+        tanh_r = r.tanh_()
+        s = tanh_r * self.bound
+        return layers, h, t, tanh_r, s, s.exp()
 
     def _layers(self) -> list[tuple[Tensor, ...]]:
         """W, b as a column and Wᵀ of each layer: views, made again when θ has another place in memory."""
@@ -134,12 +152,15 @@ class Fused(Bijection):
         self._prepare()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if self._anatomy != _anatomy(self.composition.bijections):  # somebody has exchanged a layer
-            self._prepare()
-        if self.fits(x, context):
-            z, log_det = _Node.apply(self, x, *(p for step in self.steps for p in step.parameters()))
-            return z.t(), log_det
-        return self.composition.forward(x, context)
+        return self._node(x, keeps=True) if self.fits(x, context) else self.composition.forward(x, context)
+
+    def forward_to_rebuild(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """f of an x that ``fits``, as one node that keeps x and z alone, and rebuilds the rest from z."""
+        return self._node(x, keeps=False)
+
+    def _node(self, x: Tensor, keeps: bool) -> tuple[Tensor, Tensor]:
+        z, log_det = _Node.apply(self, keeps, x, *(p for step in self.steps for p in step.parameters()))
+        return z.t(), log_det
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return self.composition.inverse(z, context)
@@ -156,6 +177,8 @@ class Fused(Bijection):
 
     def fits(self, x: Tensor, context: Tensor | None = None) -> bool:
         """Whether this x would go through the one node."""
+        if self._anatomy != _anatomy(self.composition.bijections):  # somebody has exchanged a layer
+            self._prepare()
         return (
             bool(self.steps)
             and context is None
@@ -183,7 +206,7 @@ class Fused(Bijection):
 
 class _Node(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, fused: Fused, x: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, fused: Fused, keeps: bool, x: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
         half = x.shape[1] // 2
         kept: list[Any] = []
         per_scalar: list[Tensor] = []
@@ -192,37 +215,72 @@ class _Node(torch.autograd.Function):
             halves: Halved = x.t().contiguous().split_with_sizes((half, x.shape[1] - half))
             for step in fused.steps:
                 halves, log_det, needed = step.forward(halves)
-                kept.append(needed)
                 (per_scalar if log_det.dim() else constant).append(log_det)
+                if keeps:
+                    kept.append(needed)
+                else:
+                    kept.append(None)
+                    per_scalar = [torch.cat(per_scalar).sum(0, keepdim=True)] if per_scalar else []
+                del needed, log_det
             scalars = torch.cat(per_scalar)
+        z = torch.cat(tuple(halves))
         ctx.fused, ctx.kept = fused, kept
-        ctx.save_for_backward(x, *parameters)
-        return torch.cat(tuple(halves)), sum(constant, scalars.sum(0))
+        ctx.save_for_backward(x, None if keeps else z, *parameters)
+        return z, sum(constant, scalars.sum(0))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, *parameters = ctx.saved_tensors
+        x, z, *parameters = ctx.saved_tensors
         by_z, by_log_det = grads
         again = torch.is_grad_enabled()  # whether the derivative is to be derived in turn
         if again or torch._C._are_functorch_transforms_active():  # or taken for many directions at once
-            with torch.enable_grad():
-                z, log_det = ctx.fused.plain(x, parameters)
-            needed = ctx.needs_input_grad[1:]
-            wanted = [tensor for tensor, need in zip((x, *parameters), needed, strict=True) if need]
-            found = iter(
-                torch.autograd.grad((z.t(), log_det), wanted, grads, create_graph=again, allow_unused=True)
-            )
-            return None, *(next(found) if need else None for need in needed)
+            return _plainly(ctx, x, parameters, grads)
         half = x.shape[1] // 2
-        gradients: list[tuple[list[Tensor], ...]] = []
+        gradients: list[list[Tensor]] = []
         with torch.inference_mode():
-            halves: Halved = by_z.split_with_sizes((half, x.shape[1] - half))
+            sizes = (half, x.shape[1] - half)
+            halves: Halved = by_z.split_with_sizes(sizes)
+            back: Halved = () if z is None else z.split_with_sizes(sizes)
             for step, kept in zip(reversed(ctx.fused.steps), reversed(ctx.kept), strict=True):
+                if kept is None:
+                    back, kept = step.rebuild(back)
                 halves, found = step.backward(halves, by_log_det, kept)
-                gradients.append(found)
-        # What leaves is made outside of the inference mode: its tensors could not be changed later.
-        by_x = torch.cat(tuple(halves)).t() if ctx.needs_input_grad[1] else None
-        return None, by_x, *(torch.cat(parts) for found in reversed(gradients) for parts in found)
+                with torch.inference_mode(
+                    False
+                ):  # what leaves: tensors of the other mode cannot be changed later
+                    gradients.append([torch.cat(parts) for parts in found])
+        if z is not None and not is_given_back(torch.cat(tuple(back)).t(), x):
+            return _plainly(ctx, x, parameters, grads)
+        by_x = torch.cat(tuple(halves)).t() if ctx.needs_input_grad[2] else None
+        return None, None, by_x, *(gradient for found in reversed(gradients) for gradient in found)
+
+
+def _plainly(
+    ctx: Any, x: Tensor, parameters: list[Tensor], grads: tuple[Tensor, ...]
+) -> tuple[Tensor | None, ...]:
+    """The derivatives by the layers one by one; with a graph of their own where they are to be derived."""
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        z, log_det = ctx.fused.plain(x, parameters)
+        outputs = z.t(), log_det
+    needed = ctx.needs_input_grad[2:]
+    wanted = [tensor for tensor, need in zip((x, *parameters), needed, strict=True) if need]
+    found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=again, allow_unused=True))
+    return None, None, *(next(found) if need else None for need in needed)
+
+
+def is_given_back(back: Tensor, x: Tensor) -> bool:
+    """Whether inverses have led back to x, closely enough to take derivatives there; warns where not."""
+    share = math.sqrt(torch.finfo(x.dtype).eps) if not torch.is_autocast_enabled(x.device.type) else 0.05
+    error = float((back - x).abs().amax() / (1 + x.abs().amax())) if x.numel() else 0.0
+    if share < error < math.inf:
+        warnings.warn(
+            f"the inverses of the layers give x back with an error of {error:.1g} of its largest value, so "
+            "the derivatives were taken from kept inputs, in more time; memory='checkpoint' does so at once.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return error <= share
 
 
 def _suits(layer: Coupling) -> bool:

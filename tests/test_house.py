@@ -20,7 +20,7 @@ ORDER = [
     *("cli", "estimators", "reports"),
     *("models", "images", "tables", "density", "card", "storage"),
     *("architectures", "training", "evaluation"),
-    *("datasets", "flow", "fused", "distributions", "conditioners"),
+    *("datasets", "flow", "memory", "fused", "distributions", "conditioners"),
     *("bijections", "partitions", "elementwise", "arrays", "files", "errors"),
 ]
 LEAVES = {"datasets", "distributions", "conditioners", "partitions", "elementwise", "arrays", "files"}

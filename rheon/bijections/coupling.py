@@ -52,19 +52,20 @@ class Coupling(Bijection):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x_a, x_b = self.partition.split(x)
-        y_b, log_dy = self.elementwise(x_b, self._psi(x_a, x_b, context))
+        y_b, log_dy = self.elementwise(x_b, self.psi(x_a, x_b, context))
         return self.partition.merge(x_a, y_b), sum_event(log_dy)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x_a, y_b = self.partition.split(z)
-        x_b, log_dx = self.elementwise.inverse(y_b, self._psi(x_a, y_b, context))
+        x_b, log_dx = self.elementwise.inverse(y_b, self.psi(x_a, y_b, context))
         return self.partition.merge(x_a, x_b), sum_event(log_dx)
 
     def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
         self.partition.shapes(tuple(event_shape))
         return super().latent_shapes(event_shape)
 
-    def _psi(self, x_a: Tensor, x_b: Tensor, context: Tensor | None) -> Tensor:
+    def psi(self, x_a: Tensor, x_b: Tensor, context: Tensor | None) -> Tensor:
+        """ψ_θ(x_A, context), (B, P, …) for x_B (B, …), whose values it does not look at."""
         psi: Tensor = self.conditioner(x_a, context)
         expected = self.elementwise.num_params * x_b.shape[1]
         if psi.shape[1] != expected or psi.shape[2:] != x_b.shape[2:]:

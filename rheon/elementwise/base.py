@@ -30,6 +30,9 @@ class Elementwise(nn.Module, ABC):
     num_params: int
     """P, the parameters per scalar."""
 
+    iterative = False
+    """Whether ``inverse`` is found step by step, and takes several times as long as ``forward``."""
+
     @abstractmethod
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """x, ψ → y, log dy/dx, both shaped like x."""

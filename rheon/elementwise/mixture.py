@@ -42,6 +42,8 @@ class MixtureOfLogistics(Elementwise):
     tensor([[1.5000]])
     """
 
+    iterative = True
+
     def __init__(self, components: int = 4, bound: float = 3.0) -> None:
         super().__init__()
         if components < 1:
