@@ -81,6 +81,41 @@ def read_npy(path: Path) -> NDArray[Any]:
         raise DataError(f"{path} is not a readable .npy file: {error}") from error
 
 
+Header = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and type of an array."""
+
+
+def npy_header(path: Path) -> Header:
+    """What a .npy file says it holds; the values are not read."""
+    try:
+        with path.open("rb") as stream:
+            shape, _, dtype = _read_header(stream, str(path))
+            return shape, dtype
+    except DataError:
+        raise
+    except _DAMAGED as error:
+        raise DataError(f"{path} is not a readable .npy file: {error}") from error
+
+
+def npz_headers(path: Path) -> dict[str, Header]:
+    """What the arrays of numbers in a .npz archive say they are, by name; the values are not read."""
+    headers = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as stream:
+                    if not name.endswith(".npy"):
+                        continue
+                    shape, _, dtype = _read_header(stream, f"{path} (array {name.removesuffix('.npy')!r})")
+                if dtype.kind in "biuf":
+                    headers[name.removesuffix(".npy")] = shape, dtype
+    except DataError:
+        raise
+    except _DAMAGED_ZIP as error:
+        raise DataError(f"{path} is not a readable .npz file: {error}") from error
+    return headers
+
+
 def read_npz(path: Path, wanted: Sequence[str]) -> NDArray[Any]:
     """One array of a .npz archive: the first of the names ``wanted`` that is there, or the only one."""
     try:
@@ -103,12 +138,16 @@ def read_npz(path: Path, wanted: Sequence[str]) -> NDArray[Any]:
         raise DataError(f"{path} is not a readable .npz file: {error}") from error
 
 
-def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
+def _read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise DataError(f"{where} holds something other than numbers (.npy version {version})")
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran_order, dtype = read_header(stream, max_header_size=10_000)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return read(stream, max_header_size=10_000)
+
+
+def _read_array(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
+    shape, fortran_order, dtype = _read_header(stream, where)
     if dtype.kind not in "biuf":
         raise DataError(f"{where} holds values of type {dtype}; expected numbers")
     expected, found = prod(shape) * dtype.itemsize, size - stream.tell()

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rheon.images import ImageDensity
-from rheon.images.formats import FORMATS
+from rheon.images.formats import BUILT_IN
+from rheon.images.formats import looks_like_images as file_of_images
 from rheon.images.reading import ImageSet
 from rheon.storage import read_log, read_model
 from rheon.tables import TableDensity
@@ -54,13 +55,7 @@ def new(data: Any, architecture: Any = None) -> ImageDensity | TableDensity:
 def looks_like_images(data: Any) -> bool:
     """Whether data, by path or object, are images and not a table: pictures, or arrays of 3 axes or more."""
     if isinstance(data, str | os.PathLike):
-        path = Path(data)
-        if str(data) == "digits" or path.is_dir():
-            return True
-        read = FORMATS.get(path.suffix.lower())
-        if read is None or not path.is_file():
-            return False
-        return path.suffix.lower() not in (".npy", ".npz") or read(path).array.ndim >= 3
+        return str(data) in BUILT_IN or file_of_images(Path(data))
     first = data[0] if isinstance(data, list | tuple) and data else data
     if isinstance(data, ImageSet) or hasattr(first, "getexif"):  # Pillow images
         return True

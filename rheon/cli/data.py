@@ -8,7 +8,8 @@ import numpy as np
 
 from rheon.datasets import TOYS, Toy, random_split
 from rheon.errors import DataError, RheonError
-from rheon.images import ImageSet, read_images
+from rheon.images import ImageSet, Preparation, read_images
+from rheon.images.reading import AS_THEY_ARE
 from rheon.models import looks_like_images
 from rheon.reports import plain
 from rheon.tables import Table, read_table
@@ -40,24 +41,26 @@ class Data:
         return self.content
 
     def split(self, share: float, seed: int) -> tuple["Data", "Data"]:
-        """(rows to learn from, rows to test on), at random."""
+        """(rows to learn from, rows to test on): as whoever made the data split them, or at random."""
+        if isinstance(self.content, ImageSet) and self.content.test is not None:
+            return replace(self, content=replace(self.content, test=None)), replace(
+                self, content=self.content.test
+            )
         noun, least = ("images", 10) if isinstance(self.content, ImageSet) else ("rows", 25)
         if len(self) < least:
             raise DataError(
                 f"{len(self)} {noun} are too few to learn from, validate and test on; give at least {least}"
             )
-        learn, test = random_split(len(self), share, seed)
-        return self._part(learn), self._part(test)
-
-    def _part(self, rows: np.ndarray) -> "Data":
-        if isinstance(self.content, Table):
-            return replace(self, content=replace(self.content, values=self.content.values[rows]))
-        names = self.images.names
-        named = None if names is None else tuple(names[row] for row in rows)
-        return replace(self, content=replace(self.images, images=self.images.images[rows], names=named))
+        if isinstance(self.content, ImageSet):
+            learn, test = self.content.split(share, seed)
+            return replace(self, content=learn), replace(self, content=test)
+        rows = random_split(len(self), share, seed)
+        values = (self.content.values[part] for part in rows)
+        learning, held_out = (replace(self, content=replace(self.content, values=part)) for part in values)
+        return learning, held_out
 
 
-def read(data: str, seed: int = 0, levels: int | None = None) -> Data:
+def read(data: str, seed: int = 0, levels: int | None = None, prepare: Preparation = AS_THEY_ARE) -> Data:
     """What ``data`` names, to fit; of a toy density 20,000 draws by the seed."""
     if data in TOYS:
         _no_levels(data, levels)
@@ -65,22 +68,30 @@ def read(data: str, seed: int = 0, levels: int | None = None) -> Data:
         table = read_table(toy.sample(TOY_ROWS, seed))
         return Data(table, f"{TOY_ROWS:,} draws from {data}, a density in the plane that is known", toy)
     if looks_like_images(data):
-        images = read_images(data, levels=levels)
+        images = read_images(data, levels=levels, prepare=prepare)
         return Data(images, plain(images.description))
     _no_levels(data, levels)
+    if prepare != AS_THEY_ARE:
+        raise RheonError(f"--size, --crop and the like are for pictures, and {data} is a table")
     table = read_table(data)
     return Data(table, _described(table, data))
 
 
-def read_to_score(data: str, seed: int, levels: int | None, columns: Sequence[str] | None) -> Data:
+def read_to_score(
+    data: str,
+    seed: int,
+    levels: int | None,
+    columns: Sequence[str] | None,
+    prepare: Preparation = AS_THEY_ARE,
+) -> Data:
     """What ``data`` names, as a model of images (``levels``) or of a table (``columns``) takes it.
 
     Draws of a toy density are fresh ones: no fit by any seed has seen them.
     """
     if levels is not None:
-        if data in TOYS or (data != "digits" and not looks_like_images(data)):
+        if data in TOYS or not looks_like_images(data):
             raise DataError(f"{data} is a table, and the model is one of images; give images")
-        images = read_images(data, levels=levels)
+        images = read_images(data, levels=levels, prepare=prepare)
         return Data(images, plain(images.description))
     if data in TOYS:
         fresh = np.random.default_rng([seed, TOY_ROWS])
@@ -89,6 +100,16 @@ def read_to_score(data: str, seed: int, levels: int | None, columns: Sequence[st
         raise DataError(f"{data} is images, and the model is one of a table; give a table")
     table = read_table(data, columns)
     return Data(table, _described(table, data))
+
+
+def left_out(data: Data) -> str | None:
+    """The pictures that could not be used, the first of them with the reason."""
+    if not isinstance(data.content, ImageSet) or not data.content.skipped:
+        return None
+    skipped = data.content.skipped
+    first = "; ".join(f"{name}: {reason}" for name, reason in skipped[:5])
+    more = f"; and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
+    return plain(f"{len(skipped):,} picture{'s' * (len(skipped) > 1)} left out: {first}{more}", 2000)
 
 
 def few_values(data: Data) -> str | None:

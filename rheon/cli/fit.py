@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from rheon.cli.image_options import AS_THEY_ARE, NO_VARIETY, Pictures, Switch, Variety
 from rheon.cli.numbers import Count, Levels, Positive, Seed, Share
 from rheon.cli.paths import check_data, check_directory, model_name
 from rheon.errors import RheonError
@@ -15,12 +16,10 @@ MINUTES = 1.5
 """Unless told otherwise, so that with reading, baselines and pictures the command ends within two."""
 
 _DATA = (
-    "digits, or a density in the plane: moons, rings, checkerboard, pinwheel, eight-gaussians; or a folder "
-    "of pictures of one size, an array of images (.npy, .npz), or a table (.csv, .tsv, .parquet, .arrow, "
-    ".feather, .npy, .npz)."
+    "digits or photos; or a density in the plane: moons, rings, checkerboard, pinwheel, eight-gaussians; or "
+    "pictures (a folder, .tar, .zip, .parquet), images (MNIST's IDX, binary CIFAR, .npy, .npz), or a table "
+    "(.csv, .tsv, .parquet, .arrow, .feather, .npy, .npz)."
 )
-
-Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
 @Parameter(name="*", group="Training")
@@ -54,6 +53,8 @@ def fit(
     fresh: Switch = False,
     finish: Switch = False,
     training: Training = Training(),
+    pictures: Pictures = AS_THEY_ARE,
+    variety: Variety = NO_VARIETY,
 ) -> int:
     """Learns a density and leaves its model directory; returns the exit code.
 
@@ -67,6 +68,8 @@ def fit(
         fresh: Starts over where an unfinished training is there, in place of going on with it.
         finish: Makes the model of what an unfinished training has learned, in place of going on with it.
         training: How long and how to train.
+        pictures: What images are made of pictures.
+        variety: What training does to images.
     """
     check_data(data)
     out = out or Path(model_name(data))
@@ -85,6 +88,7 @@ def fit(
     if fresh and finish:
         raise RheonError("give --fresh or --finish, not both")
 
-    from rheon.cli.fitting import Fit
+    from rheon.cli.fitting import Fit, ImagesAsked
 
-    return Fit(data, out, architecture, levels, test_share, overwrite, changes, fresh, finish).run()
+    asked = ImagesAsked(levels, pictures.preparation(), variety.augment())
+    return Fit(data, out, architecture, asked, test_share, overwrite, changes, fresh, finish).run()

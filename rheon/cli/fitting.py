@@ -11,17 +11,28 @@ from typing import Any
 from rheon.cli.app import DONE, INTERRUPTED
 from rheon.cli.closing import closing, training_line
 from rheon.cli.console import note, say
-from rheon.cli.data import Data, few_values, read
+from rheon.cli.data import Data, few_values, left_out, read
 from rheon.cli.figures import figures
 from rheon.cli.interrupt import EndOnSignal
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress
 from rheon.errors import DivergedError, RheonError, SaveError
-from rheon.images import ImageDensity
+from rheon.images import ImageDensity, Preparation
+from rheon.images.augment import Augmentation
+from rheon.images.reading import AS_THEY_ARE
 from rheon.storage import CHECKPOINT, is_unfinished
 from rheon.tables import Table, TableDensity
 from rheon.training import Checkpoints, Record, Settings
+
+
+@dataclass(frozen=True)
+class ImagesAsked:
+    """How images are to be read, and what training does to them."""
+
+    levels: int | None = None
+    prepare: Preparation = AS_THEY_ARE
+    augment: tuple[Augmentation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class Fit:
     data: str
     out: Path
     architecture: str | None
-    levels: int | None
+    images: ImagesAsked
     test_share: float
     overwrite: bool
     changes: dict[str, Any]
@@ -41,13 +52,14 @@ class Fit:
     def run(self) -> int:
         """Leaves the model directory, finished or to go on from; returns the exit code."""
         seed = self.changes["seed"]
-        whole = read(self.data, seed, self.levels)
+        whole = read(self.data, seed, self.images.levels, self.images.prepare)
         model = self._model(whole)
         settings = model.settings(**self.changes)
         learn, test = whole.split(self.test_share, seed)
         say(whole.description)
-        if caution := few_values(whole):
-            note(caution)
+        for caution in (few_values(whole), left_out(whole)):
+            if caution:
+                note(caution)
         checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, tell=note)
         checkpoints.identity["test_share"] = self.test_share
         diverged = None
@@ -89,11 +101,13 @@ class Fit:
 
     def _model(self, whole: Data) -> Model:
         if isinstance(whole.content, Table):
+            if self.images.augment:
+                raise RheonError(f"--flip and --shift are for images, and {self.data} is a table")
             return TableDensity() if self.architecture is None else TableDensity(self.architecture)
         levels = whole.images.levels
         if self.architecture is None:
-            return ImageDensity(levels=levels)
-        return ImageDensity(self.architecture, levels)
+            return ImageDensity(levels=levels, augment=self.images.augment)
+        return ImageDensity(self.architecture, levels, augment=self.images.augment)
 
     def _train(
         self, model: Model, learn: Data, test: Data, settings: Settings, checkpoints: Checkpoints

@@ -92,7 +92,7 @@ def _pictures(path: Path, data: str | None, n: int, seed: int) -> dict[str, tupl
 
     def nearest() -> Any:
         new = looks.at_temperatures(model, n, (1.0,), seed)[0]
-        index, distance = looks.nearest(new, among.images)
+        index, distance = looks.nearest(new, among.array)
         say(
             f"nearest images to {n} draws: root mean square distance {distance.min():.2f} grey levels or more"
         )

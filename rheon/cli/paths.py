@@ -8,7 +8,7 @@ from pathlib import Path
 from rheon.errors import DataError, RheonError
 
 TOY_NAMES = ("moons", "rings", "checkerboard", "pinwheel", "eight-gaussians")
-BUILT_IN = ("digits", *TOY_NAMES)
+BUILT_IN = ("digits", "photos", *TOY_NAMES)
 """Data that need no file. A file of such a name is meant by ``./digits``."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")

@@ -29,7 +29,7 @@ def pictures(model: Model, test: Data, seed: int) -> dict[str, bytes]:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it speaks up when it builds its font cache
     draw: dict[str, Callable[[], Any]] = {"training.png": lambda: _curve(model)}
     if isinstance(model, ImageDensity):
-        draw["samples.png"] = lambda: _samples(model, test.images.images, seed)
+        draw["samples.png"] = lambda: _samples(model, test.images.array, seed)
     elif len(model.columns) == 2:
         draw["density.png"] = lambda: _plane(model, test, seed)
     files = {}
@@ -44,7 +44,7 @@ def pictures(model: Model, test: Data, seed: int) -> dict[str, bytes]:
 def new_images(model: ImageDensity, n: int, temperature: float, seed: int | None) -> np.ndarray:
     """n new images, uint8 (n, C, H, W)."""
     drawn = model.sample(n, temperature=temperature, seed=seed)
-    return read_images(drawn, levels=model.levels, layout=model.layout).images
+    return read_images(drawn, levels=model.levels, layout=model.layout).array
 
 
 def _curve(model: Model) -> Any:

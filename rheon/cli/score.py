@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rheon.cli.console import note, say
+from rheon.cli.image_options import AS_THEY_ARE, Pictures
 from rheon.cli.numbers import Count, Seed
 from rheon.cli.paths import TABLE_SUFFIXES, check_data, check_file
 from rheon.errors import RheonError
@@ -18,6 +19,7 @@ def score(
     out: Path | None = None,
     draws: Count = 1,
     seed: Seed = 0,
+    pictures: Pictures = AS_THEY_ARE,
 ) -> None:
     """Gives every image or row its log-density, and prints the mean with its standard error.
 
@@ -27,6 +29,7 @@ def score(
         out: The file to write, .csv, .tsv, .parquet, .arrow or .feather; none unless given.
         draws: Of images, draws of the dequantisation noise for each: more give a tighter bound.
         seed: Of that noise, and of fresh draws.
+        pictures: What images are made of pictures: as in the fit.
     """
     config = read_config(model)
     check_data(data)
@@ -35,14 +38,16 @@ def score(
     if config["kind"] != "image" and draws != 1:
         raise RheonError("--draws is for images: the density of a row needs no noise")
 
-    from rheon.cli.data import read_to_score
+    from rheon.cli.data import left_out, read_to_score
     from rheon.images import ImageDensity
     from rheon.models import load
     from rheon.tables import write_table
 
     loaded = load(model)
     if isinstance(loaded, ImageDensity):
-        given = read_to_score(data, seed, loaded.levels, None)
+        given = read_to_score(data, seed, loaded.levels, None, pictures.preparation())
+        if caution := left_out(given):
+            note(caution)
         columns = _image_columns(loaded, given.content, draws, seed)
     else:
         given = read_to_score(data, seed, None, loaded.columns)

@@ -48,7 +48,7 @@ def anomaly_scores(model: ImageDensity, images: Any, seed: int = 0) -> dict[str,
     ['complexity', 'latent_norm', 'nll', 'typicality']
     """
     read = model.read(images)
-    k, dims = read.images, math.prod(model.shape)
+    k, dims = read.array, math.prod(model.shape)
     nll = model.bits_per_dim(read, seed=seed)
     norms = [
         _squared_norm(model, k[start : start + model.tile], seed) for start in range(0, len(k), model.tile)

@@ -10,14 +10,18 @@ from torch import Tensor
 
 from rheon.architectures import ARCHITECTURES, build
 from rheon.bijections import Composition, Logit
-from rheon.datasets import random_split
 from rheon.density import Density
 from rheon.errors import DataError, ModelError, RheonError, whole
 from rheon.flow import Flow, Recipe
+from rheon.images.augment import Augmentation
 from rheon.images.noise import Dequantised, image_noise
+from rheon.images.pixels import Pixels
 from rheon.images.reading import ImageSet, read_images, to_layout
 from rheon.storage import load_module
 from rheon.training import Checkpoints, Record, Settings
+
+_VALIDATION_BYTES = 1 << 28
+"""Of pictures that are cut out or decoded as they are wanted; more only take time."""
 
 Architecture = Callable[[tuple[int, int, int]], Flow]
 
@@ -42,6 +46,7 @@ class ImageDensity(Density):
         levels: number of grey levels; found from the data unless given (17 for digits, usually 256).
         alpha: α, the edge squeeze that keeps the logit finite.
         layout: of arrays to learn from, ``"NHW"``, ``"NHWC"``, ``"NCHW"`` or ``"HWC"``; found unless given.
+        augment: what training does to images, such as ``[Flip(), Shift(2)]``; evaluation does not.
 
     Reference: Theis, van den Oord, Bethge, *A note on the evaluation of generative models*, 2016,
     arXiv:1511.01844; Burda, Grosse, Salakhutdinov, *Importance Weighted Autoencoders*, 2016,
@@ -61,12 +66,13 @@ class ImageDensity(Density):
         levels: int | None = None,
         alpha: float = 0.01,
         layout: str | None = None,
+        augment: Sequence[Augmentation] = (),
     ) -> None:
         super().__init__()
         self.architecture = architecture
         if isinstance(architecture, str):
             check_named(architecture)
-        self.levels, self.alpha = levels, alpha
+        self.levels, self.alpha, self.augment = levels, alpha, tuple(augment)
         self.shape: tuple[int, int, int] = (0, 0, 0)
         self.layout = "NCHW"
         self._given_layout = layout
@@ -84,17 +90,21 @@ class ImageDensity(Density):
             raise DataError(
                 f"images: {n} are too few to learn a density from and to validate it; give at least 8."
             )
-        rows, held_out = random_split(n, 0.1, settings.seed)
+        learn, held_out = images.split(0.1, settings.seed)
         self.levels, self.layout = images.levels, images.layout
         self.shape = images.images.shape[1:]
         self.flow = _with_logit(self._build(settings.seed), Logit(self.levels, self.alpha))
         self.info["data"] = {
             "description": images.description,
-            "training_images": len(rows),
+            "training_images": len(learn),
             "validation_images": len(held_out),
         }
-        source, validation = (Dequantised(torch.from_numpy(images.images[part])) for part in (rows, held_out))
-        yield from self._train(source, validation, settings, checkpoints, images.images)
+        if checkpoints is not None and self.augment:
+            checkpoints.identity["augment"] = [str(change) for change in self.augment]
+        source = Dequantised(_held(learn.images), self.augment)
+        validation = Dequantised(torch.from_numpy(held_out.some(_VALIDATION_BYTES)))
+        kept = images.images if isinstance(images.images, np.ndarray) else images.images.identity()
+        yield from self._train(source, validation, settings, checkpoints, kept)
 
     def log_prob(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
         """A lower bound (in expectation) on log P(k) of each image, (N,) float64, in nats."""
@@ -246,6 +256,10 @@ def _with_logit(flow: Flow, logit: Logit) -> Flow:
     whole = Flow(Composition([logit, flow.bijection]), flow.base, flow.event_shape)
     whole.recipe = flow.recipe
     return whole
+
+
+def _held(images: np.ndarray | Pixels) -> Tensor | Pixels:
+    return torch.from_numpy(images) if isinstance(images, np.ndarray) else images
 
 
 def _times(shape: Sequence[int]) -> str:

@@ -17,21 +17,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rheon.images.augment import Augmentation
+from rheon.images.pixels import Pixels
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
 class Dequantised:
-    """A training source: uint8 images stay uint8 until the step that needs them, which adds fresh noise."""
+    """A training source: uint8 images stay uint8 until the step that needs them, which adds fresh noise.
 
-    images: Tensor
+    ``images`` are a tensor (N, C, H, W), or cut out and decoded as they are wanted; ``augment`` is what is
+    done to them before.
+    """
+
+    images: Tensor | Pixels
+    augment: tuple[Augmentation, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
 
     def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, None]:
         """Those images plus uniform noise on [0, 1), float32."""
-        k = self.images[rows]
+        if isinstance(self.images, Tensor):
+            k = self.images[rows]
+        else:
+            k = torch.from_numpy(self.images.draw(rows.cpu().numpy(), generator)).to(rows.device)
+        for change in self.augment:
+            k = change(k, generator)
         return k + torch.rand(k.shape, generator=generator, device=k.device), None
 
 

@@ -6,7 +6,7 @@ sentence, and can be overruled.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,37 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rheon.arrays import as_numpy
-from rheon.datasets.digits import load_digits
 from rheon.errors import DataError, RheonError
 from rheon.files import replacing
-from rheon.images.formats import FORMATS, Found, folder, pictures
+from rheon.images.formats import BUILT_IN, FORMATS, Found, built_in, folder, kind, pictures
+from rheon.images.imageset import LAYOUTS, ImageSet, to_layout
+from rheon.images.pixels import Pixels
+from rheon.images.preparation import Preparation
 
-LAYOUTS = ("NHW", "NHWC", "NCHW", "HWC")
-"""Layouts of an array of images: number, channels, height, width. HWC is one image."""
+AS_THEY_ARE = Preparation()
+"""Pictures of one size, which stay as they are."""
 
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Images ready for a density.
-
-    ``images``: uint8 (N, C, H, W), values 0…levels−1. ``layout``: how the axes stood in what came, one of
-    :data:`LAYOUTS`. ``names``: one an image if they came from files. ``description``: one sentence that
-    says what the data were taken for.
-    """
-
-    images: NDArray[np.uint8]
-    levels: int
-    layout: str
-    names: tuple[str, ...] | None
-    description: str
-
-    def __len__(self) -> int:
-        return len(self.images)
+__all__ = ["AS_THEY_ARE", "LAYOUTS", "ImageSet", "Preparation", "read_images", "to_layout", "write_images"]
 
 
-def read_images(source: Any, levels: int | None = None, layout: str | None = None) -> ImageSet:
+def read_images(
+    source: Any,
+    levels: int | None = None,
+    layout: str | None = None,
+    prepare: Preparation = AS_THEY_ARE,
+) -> ImageSet:
     """Images of whole numbers, from a name, a path or an object.
 
     Args:
-        source: ``"digits"``; the path of a .npy or .npz file, of one picture (PNG, JPEG, WebP, BMP), or of
-            a folder of pictures of one size; an array or a tensor of whole numbers, of any dtype; a list of
-            Pillow images or of arrays.
+        source: ``"digits"`` or ``"photos"``; a path; an array or a tensor of whole numbers, of any dtype; a
+            list of Pillow images or of arrays. A path is that of one picture (PNG, JPEG, WebP, BMP); of a
+            folder of them, a tar or zip archive, a Parquet file with encoded pictures; of an IDX file (MNIST
+            and its kin, packed by gzip or not); of binary CIFAR data, as a file, a folder or the archive; of
+            a .npy or .npz file.
         levels: number of grey levels, 2 to 256. Without it the largest value tells: max + 1 if max < 64 (17
             for the digits, 2 for black and white), else 256. Pass a model's own to read what it is to score.
         layout: one of :data:`LAYOUTS`, where the shape leaves a doubt.
+        prepare: what to do with pictures of any size and colour.
 
     Raises:
         DataError: nothing there, a damaged file, images of different sizes, values that are not whole numbers
@@ -63,45 +56,58 @@ def read_images(source: Any, levels: int | None = None, layout: str | None = Non
     if isinstance(source, ImageSet):
         if levels in (None, source.levels):
             return source
+        if isinstance(source.images, Pixels):
+            raise DataError(f"the images have {source.levels} levels; they cannot be read with {levels}")
         source, layout = source.images, "NCHW"
     if layout is not None and layout not in LAYOUTS:
         raise RheonError(f"layout={layout!r} is unknown; expected one of {', '.join(LAYOUTS)}")
     if levels is not None and not (isinstance(levels, int | np.integer) and 2 <= levels <= 256):
         raise RheonError(f"levels={levels!r}; expected a whole number from 2 to 256")
-    found = _find(source)
-    layout = layout or found.layout or _layout(found.array.shape, found.origin)
-    images = np.ascontiguousarray(
-        _whole_numbers(_axes_first(found.array, layout, found.origin), found.origin)
-    )
-    largest = int(images.max())
-    told = ""
-    if levels is None:
-        levels = max(largest + 1, 2) if largest < 64 else 256
-        told = f" (told from the largest value, {largest})"
-    elif largest >= levels:
-        raise DataError(
-            f"{found.origin} has values up to {largest}; with {levels} levels they end at {levels - 1}"
-        )
-    n, channels, height, width = images.shape
+    found = _find(source, prepare)
     # a model keeps this sentence, and is no place for the paths of whoever trained it
     label = Path(source).name or found.origin if isinstance(source, str | os.PathLike) else found.origin
+    whole = _as_set(found, levels, layout, label)
+    if found.test is None:
+        return whole
+    test = _as_set(found.test, whole.levels, whole.layout, label)
+    if test.images.shape[1:] != whole.images.shape[1:]:
+        raise DataError(
+            f"{label}: the images to test on are of {test.images.shape[1:]} (channels, height, width), the "
+            f"others of {whole.images.shape[1:]}"
+        )
+    return replace(whole, test=test)
+
+
+def _as_set(found: Found, levels: int | None, layout: str | None, label: str) -> ImageSet:
+    layout = found.layout or layout or _layout(found.array.shape, found.origin)
+    told = ""
+    if isinstance(found.array, Pixels):
+        if levels not in (None, found.levels):
+            raise DataError(f"{label} has {found.levels} levels; it cannot be read with {levels}")
+        images: NDArray[np.uint8] | Pixels = found.array
+        levels = found.levels
+    else:
+        whole = _whole_numbers(_axes_first(found.array, layout, found.origin), found.origin)
+        images, largest = np.ascontiguousarray(whole), int(whole.max())
+        if levels is None:
+            levels = max(largest + 1, 2) if largest < 64 else 256
+            told = f" (told from the largest value, {largest})"
+        elif largest >= levels:
+            raise DataError(
+                f"{found.origin} has values up to {largest}; with {levels} levels they end at {levels - 1}"
+            )
+    n, channels, height, width = images.shape
     kind = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
     description = (
         f"{n:,} {kind} image{'s' * (n > 1)} of {height}×{width} pixels with {levels} levels{told}, "
-        f"from {label}, axes {layout}"
+        f"from {'; '.join((label, *found.said))}, axes {layout}"
     )
-    return ImageSet(images, int(levels), layout, found.names, description)
-
-
-def to_layout(images: NDArray[Any], layout: str) -> NDArray[Any]:
-    """Images (N, C, H, W) in the layout that their kind came in: NHW drops the channel axis of grey images.
-
-    >>> to_layout(np.zeros((5, 3, 8, 8)), "NHWC").shape
-    (5, 8, 8, 3)
-    """
-    if layout == "NHW" and images.shape[1] == 1:
-        return images[:, 0]
-    return images if layout == "NCHW" else np.moveaxis(images, 1, -1)
+    return ImageSet(
+        *(images, int(levels or 256), layout, found.names, description),
+        labels=found.labels,
+        classes=found.classes,
+        skipped=found.skipped,
+    )
 
 
 def write_images(path: str | os.PathLike[str], images: ArrayLike) -> None:
@@ -117,16 +123,16 @@ def write_images(path: str | os.PathLike[str], images: ArrayLike) -> None:
             np.savez_compressed(stream, images=array)
 
 
-def _find(source: Any) -> Found:
-    if isinstance(source, str) and source == "digits":
-        return Found(load_digits().images, "digits", "NHW")
+def _find(source: Any, prepare: Preparation) -> Found:
+    if isinstance(source, str) and source in BUILT_IN:
+        return built_in(source, prepare)
     if isinstance(source, str | os.PathLike):
-        return _find_file(Path(source))
+        return _find_file(Path(source), prepare)
     if hasattr(source, "getexif"):
-        return pictures([source])
+        return pictures([source], prepare)
     if isinstance(source, Sequence) and len(source):
         if hasattr(source[0], "getexif"):
-            return pictures(source)
+            return pictures(source, prepare)
         parts = [as_numpy(part) for part in source]
         odd = next((i for i, part in enumerate(parts) if part.shape != parts[0].shape), None)
         if odd is not None:
@@ -137,16 +143,20 @@ def _find(source: Any) -> Found:
     return Found(as_numpy(source), "an array")
 
 
-def _find_file(path: Path) -> Found:
+def _find_file(path: Path, prepare: Preparation) -> Found:
     if path.is_dir():
-        return folder(path)
+        return folder(path, prepare)
     if not path.is_file():
-        raise DataError(f"there is no file or folder {path}; give a path to images, or the name digits")
-    if path.suffix.lower() not in FORMATS:
         raise DataError(
-            f"{path} is of an unknown kind; expected a folder of pictures or {', '.join(FORMATS)}"
+            f"there is no file or folder {path}; give a path to images, or {' or '.join(BUILT_IN)}"
         )
-    return FORMATS[path.suffix.lower()](path)
+    found = kind(path)
+    if found is None:
+        raise DataError(
+            f"{path} is of an unknown kind; expected a folder or an archive (tar, zip) of pictures, IDX, "
+            "binary CIFAR, Parquet with encoded pictures, .npy, .npz, .png, .jpg, .jpeg, .webp, .bmp"
+        )
+    return FORMATS[found](path, prepare)
 
 
 def _layout(shape: tuple[int, ...], origin: str) -> str:

@@ -66,7 +66,7 @@ def test_a_handful_is_not_enough(here):
 
 def test_a_file_of_a_built_in_name_is_meant_by_its_path(here):
     (here / "moons").mkdir()
-    with pytest.raises(DataError, match="holds no picture"):
+    with pytest.raises(DataError, match="there are none"):
         read("./moons")
 
 

@@ -128,7 +128,7 @@ def test_flags_are_settings():
 
 
 def test_built_in_names_are_those_of_the_data_room():
-    assert set(BUILT_IN) == {"digits", *TOYS}
+    assert set(BUILT_IN) == {"digits", "photos", *TOYS}
 
 
 def test_log_is_whole(models):

@@ -109,5 +109,7 @@ def test_a_closed_pipe_does_not_cost_the_model(monkeypatch, here):
 
     monkeypatch.setattr(fitting, "say", say)
     with pytest.raises(BrokenPipeError):
-        fitting.Fit("moons", here / "m", "realnvp", None, 0.2, False, {"steps": 2, "seed": 0}).run()
+        fitting.Fit(
+            "moons", here / "m", "realnvp", fitting.ImagesAsked(), 0.2, False, {"steps": 2, "seed": 0}
+        ).run()
     library.load(here / "m").log_prob([[0.0, 0.0]])
