@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -37,6 +37,10 @@ class Training:
     "Images or rows per step."
     learning_rate: Positive | None = None
     "Its peak."
+    memory: Literal["store", "checkpoint", "invert"] | None = None
+    "What is kept for the backward pass: invert needs least, and half as much time again."
+    precision: Literal["float32", "bfloat16"] | None = None
+    "Of the networks in training; the model is in float32 whatever it was trained with."
     threads: Count | None = None
     "CPU threads; measured unless given."
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rheon.errors import RheonError
 from rheon.training.budget import Budget
 from rheon.training.checkpoints import Checkpoints, Nowhere
+from rheon.training.economy import as_trained
 from rheon.training.fault import find_fault
 from rheon.training.order import Order
 from rheon.training.randomness import lent_global_rng, step_generator
@@ -55,8 +56,8 @@ def train(
         checkpoints: where to save the run and to go on from, or None.
 
     Raises:
-        RheonError: a source is empty, nothing can be trained, or (at the first step) log p has a wrong shape,
-            or the checkpoints are of another run.
+        RheonError: a source is empty, nothing can be trained, or not by these settings, or (at the first
+            step) log p has a wrong shape, or the checkpoints are of another run.
         DivergedError: after the last record, where loss or gradient were not finite time and again, though
             the last good state was restored with half the step size three times.
 
@@ -80,11 +81,13 @@ def train(
         raise RheonError("the validation source has no rows: give some, or None")
     if not any(p.requires_grad for p in flow.parameters()):
         raise RheonError("the flow has no parameters to train")
-    return _steps(flow, source, validation, settings, checkpoints or Nowhere())
+    trained = as_trained(flow, settings)
+    return _steps(flow, trained, source, validation, settings, checkpoints or Nowhere())
 
 
 def _steps(
     flow: nn.Module,
+    trained: nn.Module,
     source: Source,
     validation: Source | None,
     settings: Settings,
@@ -121,7 +124,7 @@ def _steps(
             progress = budget.progress(state.steps)
             rate = rescue.factor * learning_rate(progress, settings.learning_rate, settings.warmup)
             with lent_threads(threads), lent_global_rng(settings.seed, state.steps, device):
-                slope = descent.slope(flow, *batch(state.steps))
+                slope = descent.slope(trained, *batch(state.steps))
                 rescue.keep(state.steps, slope.finite)
                 descent.step(slope, rate)
                 watch.average.update()

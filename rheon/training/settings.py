@@ -24,6 +24,11 @@ class Settings:
         accumulate: number of pieces in which a batch goes through the flow, one after the other, so that only
             a piece must fit into memory; the gradient is that of the whole batch, unless a layer takes
             statistics of what it is given (``BatchNorm``).
+        memory: what is kept for the backward pass. "store": everything. "checkpoint": the inputs of layers,
+            which are computed twice. "invert": x and z, from which the inverses rebuild the rest, so that the
+            peak of memory does not grow with the number of couplings (see :mod:`rheon.memory`).
+        precision: "float32", or "bfloat16" for the conditioners in training alone; z, log-determinant, loss,
+            weights and everything that is validated or kept stay in float32.
         learning_rate: its peak, after warm-up.
         warmup: share of the budget in which the rate rises from zero.
         weight_decay: of AdamW, decoupled.
@@ -50,6 +55,8 @@ class Settings:
     minutes: float | None = None
     batch_size: int = 256
     accumulate: int = 1
+    memory: Literal["store", "checkpoint", "invert"] = "store"
+    precision: Literal["float32", "bfloat16"] = "float32"
     learning_rate: float = 3e-3
     warmup: float = 0.05
     weight_decay: float = 1e-4
@@ -111,6 +118,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "minutes": (lambda v: v is None or _real(v, lambda x: x > 0), "a number above 0"),
     "batch_size": (lambda v: _whole(v, 1), "a whole number, at least 1"),
     "accumulate": (lambda v: _whole(v, 1), "a whole number, at least 1"),
+    "memory": (lambda v: v in ("store", "checkpoint", "invert"), '"store", "checkpoint" or "invert"'),
+    "precision": (lambda v: v in ("float32", "bfloat16"), '"float32" or "bfloat16"'),
     "learning_rate": (lambda v: _real(v, lambda x: x > 0), "a number above 0"),
     "warmup": (lambda v: _real(v, lambda x: 0 <= x < 1), "a share of the budget, from 0 to below 1"),
     "weight_decay": (lambda v: _real(v, lambda x: x >= 0), "a number, 0 or above"),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rheon.training.descent import Descent
+from rheon.training.economy import as_trained
 from rheon.training.settings import Settings
 from rheon.training.weights import Weights
 
@@ -53,10 +54,10 @@ def choose_threads(flow: nn.Module, batch: Batch, settings: Settings) -> int:
     if most == 1 or next(flow.parameters()).device.type != "cpu":
         return most
     trial = copy.deepcopy(flow).train()
-    descent = Descent(Weights(trial), settings)
+    descent, trained = Descent(Weights(trial), settings), as_trained(trial, settings)
 
     def step(index: int) -> None:
-        descent.step(descent.slope(trial, *batch(index)), rate=0.0)
+        descent.step(descent.slope(trained, *batch(index)), rate=0.0)
 
     seconds = measured_seconds(step, (1, most))
     return most if seconds[most] < _GAIN_WANTED * seconds[1] else 1
