@@ -47,6 +47,11 @@ class Dequantised:
             k = change(k, generator)
         return k + torch.rand(k.shape, generator=generator, device=k.device), None
 
+    def expect(self, rows: Tensor, generator: torch.Generator) -> None:
+        """Lets workers begin with the rows that the next batch will be asked for."""
+        if not isinstance(self.images, Tensor):
+            self.images.expect(rows.cpu().numpy(), generator)
+
 
 def image_noise(images: np.ndarray, seed: int, draw: int) -> Tensor:
     """Uniform noise on [0, 1) for uint8 images (N, C, H, W), float32, the same for the same image.

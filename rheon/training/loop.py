@@ -97,8 +97,13 @@ def _steps(
     device = next(flow.parameters()).device
     order = Order(len(source), settings.batch_size, settings.seed, device)
 
+    expect = getattr(source, "expect", None)
+
     def batch(step: int) -> tuple[Tensor, Tensor | None]:
-        return source.batch(order.rows(step), step_generator(settings.seed, step, device))
+        rows = source.batch(order.rows(step), step_generator(settings.seed, step, device))
+        if expect is not None:
+            expect(order.rows(step + 1), step_generator(settings.seed, step + 1, device))
+        return rows
 
     def fault(step: int) -> str | None:
         columns = getattr(source, "columns", None)

@@ -14,7 +14,9 @@ class Source(Protocol):
 
     ``batch`` is pure: the same rows and the same generator state give the same bits. The row indices and the
     generator are on the flow's device, and x and context must be; data that fit are best kept there. Anything
-    random about a batch (dequantisation, jitter, flips) is drawn from the generator.
+    random about a batch (dequantisation, jitter, flips) is drawn from the generator. A source that takes long
+    to fetch rows may have ``expect(rows, generator)``: it is told what the next ``batch`` will be asked for,
+    to begin while the step at hand is computed.
 
     One that has an attribute ``columns``, the names of a table's, lets training tell by them what goes wrong.
 

@@ -92,6 +92,7 @@ def test_labels_and_test_images_beside_are_taken_and_said(tmp_path):
         (idx(IMAGES, kind=7), "unknown kind"),
         (idx(IMAGES, magic=b"\0\1"), "unknown kind"),
     ],
+    ids=map(str, range(13)),
 )
 def test_damaged_files_are_refused_in_words(tmp_path, data, reason):
     (tmp_path / "images").write_bytes(data)

@@ -4,7 +4,10 @@ import numpy as np
 import torch
 from scipy.stats import kstest
 
+from rheon.images.augment import Flip, Shift
+from rheon.images.crops import Crops, Region
 from rheon.images.noise import Dequantised, image_noise
+from rheon.images.pixels import InMemory
 
 IMAGES = np.random.default_rng(0).integers(0, 17, (400, 1, 6, 6), dtype=np.uint8)
 
@@ -48,3 +51,30 @@ def test_training_noise_is_fresh_and_the_images_stay_as_they_are():
     assert torch.equal(x.floor(), images[:5].float())
     assert not torch.equal(x, again)
     assert torch.equal(images, torch.from_numpy(IMAGES))
+
+
+def test_what_training_varies_is_varied_before_the_noise_and_by_the_generator_alone():
+    images = torch.from_numpy(IMAGES.copy())
+    rows = torch.arange(50)
+
+    def batch(*augment, seed=0):
+        return Dequantised(images, augment).batch(rows, torch.Generator().manual_seed(seed))[0]
+
+    changed = batch(Flip(), Shift(2))
+    assert torch.equal(changed, batch(Flip(), Shift(2)))
+    generator = torch.Generator().manual_seed(0)
+    by_hand = Shift(2)(Flip()(images[:50], generator), generator)
+    assert torch.equal(changed.floor(), by_hand.float())
+    assert not torch.equal(changed.floor(), images[:50].float())
+
+
+def test_crops_are_drawn_by_the_generator_whether_expected_or_not():
+    crops = Crops(InMemory([IMAGES[0], IMAGES[1]]), [Region(i, 0, 0, 6, 6) for i in range(2)], (3, 3))
+    crops.pictures.in_memory = False
+    source, rows = Dequantised(crops), torch.tensor([0, 9, 4])
+    first, _ = source.batch(rows, torch.Generator().manual_seed(5))
+    source.expect(rows, torch.Generator().manual_seed(5))
+    second, _ = source.batch(rows, torch.Generator().manual_seed(5))
+    assert torch.equal(first, second)
+    assert first.shape == (3, 1, 3, 3)
+    assert first.dtype == torch.float32

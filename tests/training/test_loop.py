@@ -48,6 +48,25 @@ def test_the_records_tell_the_run(normal, rows):
     assert {(record.skipped, record.threads) for record in records} == {(0, 1)}
 
 
+def test_a_source_that_asks_for_it_is_told_what_the_next_batch_will_be(normal, rows):
+    class Noted(Rows):
+        def batch(self, rows, generator):
+            said.append(("batch", rows.tolist(), generator.initial_seed()))
+            return super().batch(rows, generator)
+
+        def expect(self, rows, generator):
+            said.append(("expect", rows.tolist(), generator.initial_seed()))
+
+    said = []
+    run(normal, Noted(rows), steps=5, batch_size=150, seed=3)
+    order = Order(400, 150, seed=3)
+    steps = [(order.rows(s).tolist(), step_generator(3, s).initial_seed()) for s in range(6)]
+    expected = []
+    for step in (0, 0, 1, 2, 3, 4):  # the first also shows the flow some rows
+        expected += [("batch", *steps[step]), ("expect", *steps[step + 1])]
+    assert said == expected
+
+
 def test_each_step_gets_the_rows_and_the_generator_of_its_number(normal, rows):
     class Noted(Rows):
         def batch(self, rows, generator):
