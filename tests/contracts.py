@@ -26,6 +26,7 @@ from rheon.bijections import (
     InvertibleConv1x1,
     Logit,
     LULinear,
+    MaskedCoupling,
     Permutation,
     Scaling,
     Squeeze,
@@ -199,6 +200,11 @@ BIJECTIONS: dict[str, Case] = {
     "one feature given a context": Case(lambda: vector_coupling(Halves(), Affine(), 1, M), (1,), M),
     "residual conditioner given a context": Case(
         lambda: Coupling(Halves(), Affine(), ResidualMLP(2, 4, 6, 2, M)), (4,), M
+    ),
+    "masked, given which features are there": Case(
+        lambda: MaskedCoupling(Random(5), RationalQuadraticSpline(3, 2.0), MLP(2, 8 * 3, (7,), 5 + M)),
+        (5,),
+        5 + M,
     ),
     "affine of checkerboard": Case(lambda: image_coupling(Checkerboard(), Affine(), (1, 4, 4)), (1, 4, 4)),
     "spline of channels": Case(

@@ -8,6 +8,7 @@ from rheon.bijections.coupling import Coupling
 from rheon.bijections.factor_out import FactorOut
 from rheon.bijections.fixed import Logit, Standardise
 from rheon.bijections.linear import InvertibleConv1x1, LULinear
+from rheon.bijections.masked import MaskedCoupling
 from rheon.bijections.reshape import Flatten, Permutation, Squeeze
 from rheon.bijections.scaling import Scaling
 
@@ -23,6 +24,7 @@ __all__ = [
     "InvertibleConv1x1",
     "LULinear",
     "Logit",
+    "MaskedCoupling",
     "Permutation",
     "Scaling",
     "Squeeze",
