@@ -41,8 +41,8 @@ class MaskedCoupling(Bijection):
     >>> from rheon.elementwise import Affine
     >>> from rheon.partitions import Halves
     >>> f = MaskedCoupling(Halves(), Affine(), MLP(1, 2, context_features=2))
-    >>> f(torch.tensor([[7.0, 3.0]]), torch.tensor([[1.0, 0.0]]))[0]
-    tensor([[7., 3.]])
+    >>> f(torch.tensor([[7.0, 3.0]]), torch.tensor([[1.0, 0.0]]))[0].tolist()
+    [[7.0, 3.0]]
     """
 
     def __init__(self, partition: Partition, elementwise: Elementwise, conditioner: nn.Module) -> None:
