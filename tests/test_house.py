@@ -21,9 +21,18 @@ ORDER = [
     *("models", "images", "tables", "density", "card", "storage"),
     *("architectures", "training", "evaluation"),
     *("datasets", "flow", "memory", "fused", "distributions", "conditioners"),
-    *("bijections", "partitions", "elementwise", "arrays", "files", "errors"),
+    *("bijections", "partitions", "elementwise", "arrays", "files", "noise", "errors"),
 ]
-LEAVES = {"datasets", "distributions", "conditioners", "partitions", "elementwise", "arrays", "files"}
+LEAVES = {
+    "datasets",
+    "distributions",
+    "conditioners",
+    "partitions",
+    "elementwise",
+    "arrays",
+    "files",
+    "noise",
+}
 
 
 def imports(tree: ast.AST, path: str) -> Iterator[str]:

@@ -19,8 +19,7 @@ from torch import Tensor
 
 from rheon.images.augment import Augmentation
 from rheon.images.pixels import Pixels
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+from rheon.noise import bits_of
 
 
 @dataclass(frozen=True)
@@ -54,25 +53,8 @@ class Dequantised:
 
 
 def image_noise(images: np.ndarray, seed: int, draw: int) -> Tensor:
-    """Uniform noise on [0, 1) for uint8 images (N, C, H, W), float32, the same for the same image.
-
-    A 64-bit hash of the image starts a counter, whose values are mixed as in SplitMix64.
-
-    Reference: Steele, Lea, Flood, *Fast splittable pseudorandom number generators*, 2014,
-    doi:10.1145/2660193.2660195.
-    """
+    """Uniform noise on [0, 1) for uint8 images (N, C, H, W), float32, the same for the same image."""
     n, dims = len(images), int(np.prod(images.shape[1:]))
-    # A Python int, so that any seed is accepted and wraps to 64 bits.
-    start = np.uint64((seed * 0x632BE59BD9B4E019 + draw * 0xD1342543DE82EF95 + 1) % 2**64)
-    position = np.arange(1, dims + 1, dtype=np.uint64) * _GOLDEN
-    pixels = images.reshape(n, dims).astype(np.uint64)
-    # Each pixel is mixed with its place before the sum, so that moved or exchanged pixels give another hash.
-    key = _mix(_mix(pixels * np.uint64(0xBF58476D1CE4E5B9) + position).sum(1, dtype=np.uint64) ^ start)
-    bits = _mix(key[:, None] + position) >> np.uint64(40)  # 24 bits, all that a float32 below 1 can hold
+    bits = bits_of(images.reshape(n, dims).astype(np.uint64), dims, seed, draw)
+    bits >>= np.uint64(40)  # 24 bits, all that a float32 below 1 can hold
     return torch.from_numpy((bits.astype(np.float32) * np.float32(2**-24)).reshape(images.shape))
-
-
-def _mix(x: np.ndarray) -> np.ndarray:
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

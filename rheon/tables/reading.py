@@ -91,7 +91,7 @@ def read_table(source: Any, columns: Sequence[str] | None = None) -> Table:
     if isinstance(source, Table):
         return source if columns is None else source.require(columns)
     if isinstance(source, str | os.PathLike):
-        source = read_file(Path(source))
+        source = read_file(Path(source)).rows
     try:
         frame = nw.from_native(source, pass_through=True, allow_series=True)
     except nw.exceptions.DuplicateError as error:

@@ -86,10 +86,10 @@ def test_the_type_of_a_column_follows_from_its_last_value_too(tmp_path):
 
 def test_a_word_among_numbers_is_an_error_with_its_row(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("a,b\n" + "".join(f"{i},{i}\n" for i in range(30)) + "?,1\n" + "7,7\n-,2\n")
+    path.write_text("a,b\n" + "".join(f"{i},{i}\n" for i in range(30)) + "x1,1\n" + "7,7\n-,2\n")
     with pytest.raises(
         DataError,
-        match=r"column 'a' holds numbers but for 2 values, the first of them '\?' in row 31; correct",
+        match=r"column 'a' holds numbers but for 2 values, the first of them 'x1' in row 31; correct",
     ):
         read_table(path)
 

@@ -1,0 +1,168 @@
+"""log p(c | g) = Σ_j log p(c_j | c_1, …, c_j-1, g): the probability of codes, one softmax after the other."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rheon.errors import RheonError
+
+
+class CategoricalHeads(nn.Module):
+    """The joint probability of C codes, c_j one of L_j, as a product of masked autoregressive heads.
+
+    Code j has a network of its own, which sees the codes before it, one-hot, and a context g:
+
+        h_j = relu(W_j [c_<j, g] + b_j),    h_j ← h_j + V_j relu(U_j h_j),
+        p(c_j | c_<j, g) = (1 - ε_j) softmax(O_j h_j + log p̂_j),
+
+    with p̂_j the smoothed shares of the levels in training and O_j = 0 at first, so that training starts from
+    independent columns. ε_j is the probability that a value was never seen (code L_j): by Good and Turing,
+    the share of rows whose level came once. All conditionals sum to one, and so does the product. Codes are
+    taken in the order of their numbers of levels.
+
+    Reference: Germain, Gregor, Murray, Larochelle, *MADE: Masked Autoencoder for Distribution Estimation*,
+    2015, arXiv:1502.03509; Good, *The population frequencies of species and the estimation of population
+    parameters*, 1953, doi:10.1093/biomet/40.3-4.237.
+
+    Args:
+        levels: L_j, C numbers of at least 1.
+        context_features: M, of g.
+        width: of h_j.
+        dropout: share of h_j that is left out in training.
+        seed: decides the initial weights.
+
+    >>> heads = CategoricalHeads((2, 3))
+    >>> heads.prime(torch.tensor([[0, 0], [1, 2], [1, 1]]))
+    >>> every = torch.cartesian_prod(torch.arange(3), torch.arange(4))
+    >>> round(heads(every).exp().sum().item(), 6)
+    1.0
+    """
+
+    shares: Tensor
+    unseen: Tensor
+    before: Tensor
+    starts: Tensor
+    ends: Tensor
+    places: Tensor
+
+    def __init__(
+        self,
+        levels: Sequence[int],
+        context_features: int = 0,
+        width: int = 64,
+        dropout: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not levels or any(level < 1 for level in levels):
+            raise RheonError(f"levels must be numbers of at least 1, got {tuple(levels)!r:.80}.")
+        self.levels, self.context_features, self.width = tuple(levels), context_features, width
+        self.dropout = dropout
+        self.order = sorted(range(len(levels)), key=lambda j: levels[j])
+        ordered = [self.levels[j] for j in self.order]
+        count, most, total = len(levels), max(levels), sum(levels)
+        self.offsets = [sum(ordered[:k]) for k in range(count)]
+        generator = torch.Generator().manual_seed(seed)
+
+        def draw(*shape: int, fan: int) -> nn.Parameter:
+            bound = max(fan, 1) ** -0.5
+            return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
+
+        self.enter = draw(count, width, total + context_features, fan=count + context_features)
+        self.enter_bias = nn.Parameter(torch.zeros(count, 1, width))
+        self.inner = draw(count, width, width, fan=width)
+        self.inner_bias = nn.Parameter(torch.zeros(count, 1, width))
+        self.outer = nn.Parameter(torch.zeros(count, width, width))
+        self.head = nn.Parameter(torch.zeros(count, width, most))
+        self.bias = nn.Parameter(torch.zeros(count, 1, most))
+        self.register_buffer("shares", torch.zeros(count, 1, most))  # log p̂; -∞ past the last level
+        self.register_buffer("unseen", torch.full((count,), math.log(1e-3)))  # log ε
+        place = torch.arange(most)
+        for k, level in enumerate(ordered):
+            self.shares[k, 0] = torch.where(place < level, -math.log(level), -math.inf)
+        starts = torch.tensor(self.offsets)
+        before = torch.arange(total + context_features) < starts[:, None]
+        before[:, total:] = True
+        self.register_buffer("before", before.float().unsqueeze(1), persistent=False)
+        self.register_buffer("starts", starts, persistent=False)
+        self.register_buffer("ends", torch.tensor(ordered), persistent=False)
+        self.register_buffer("places", torch.tensor(self.order), persistent=False)
+
+    @torch.no_grad()
+    def prime(self, codes: Tensor) -> None:
+        """Takes the shares of levels, and of values never seen, from training rows (N, C)."""
+        n = len(codes)
+        for k, j in enumerate(self.order):
+            level = self.levels[j]
+            counts = torch.bincount(codes[:, j], minlength=level).double()
+            self.shares[k, 0, :level] = ((counts + 0.5) / (n + 0.5 * level)).log().float()
+            once = float((counts == 1).sum())
+            self.unseen[k] = math.log((min(once, n / 2) + 1) / (n + 2) if n > 2 else 0.3)
+
+    def forward(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(c | g), (B,), in nats, of codes (B, C) and context (B, M)."""
+        return self.log_probs(codes, context).sum(1)
+
+    def log_probs(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(c_j | c_<j, g), (B, C), in the order in which codes are taken (``order``)."""
+        codes = codes.long()[:, self.places]
+        known = codes < self.ends
+        inputs = self._inputs(codes, known, context)
+        entered = torch.matmul(inputs, (self.enter * self.before).transpose(1, 2)) + self.enter_bias
+        log_p = self._log_softmax(entered)  # (C, B, L)
+        chosen = log_p.gather(2, torch.where(known, codes, 0).t().unsqueeze(2)).squeeze(2).t()
+        return torch.where(known, chosen + torch.log1p(-self.unseen.exp()), self.unseen)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        temperature: float = 1.0,
+    ) -> Tensor:
+        """n draws of c, (n, C) int64, of values that were seen; ``context`` (n, M)."""
+        codes = torch.empty(n, len(self.levels), dtype=torch.long)
+        total = sum(self.levels)
+        enter = (self.enter * self.before).transpose(1, 2)  # (C, L + M, H)
+        entered = self.enter_bias.expand(-1, n, -1).clone()
+        if self.context_features:
+            entered += torch.matmul(self._checked(context, n), enter[:, total:])
+        for k, j in enumerate(self.order):
+            log_p = self._log_softmax(entered[k : k + 1], k)[0] / max(temperature, 1e-6)
+            u = torch.rand(n, 1, generator=generator).clamp_(1e-7, 1 - 1e-7)
+            shares = log_p.softmax(1).cumsum(1)
+            codes[:, j] = (shares < u * shares[:, -1:]).sum(1).clamp_(max=self.levels[j] - 1)
+            if k + 1 < len(self.order):
+                entered[k + 1 :] += enter[k + 1 :, self.offsets[k] + codes[:, j]]
+        return codes
+
+    def _log_softmax(self, entered: Tensor, first: int = 0) -> Tensor:
+        heads = slice(first, first + len(entered))
+        h = entered.relu()
+        if self.dropout:
+            h = functional.dropout(h, self.dropout, self.training)
+        h = h + torch.bmm(
+            (torch.bmm(h, self.inner[heads]) + self.inner_bias[heads]).relu(), self.outer[heads]
+        )
+        return (torch.bmm(h, self.head[heads]) + self.bias[heads] + self.shares[heads]).log_softmax(2)
+
+    def _inputs(self, codes: Tensor, known: Tensor, context: Tensor | None) -> Tensor:
+        inputs = self.enter.new_zeros(len(codes), self.enter.shape[2])
+        # A value never seen looks like none.
+        inputs.scatter_(1, torch.where(known, codes, 0) + self.starts, known.to(inputs.dtype))
+        if self.context_features:
+            inputs[:, sum(self.levels) :] = self._checked(context, len(codes))
+        return inputs
+
+    def _checked(self, context: Tensor | None, n: int) -> Tensor:
+        if context is None or tuple(context.shape) != (n, self.context_features):
+            came = "none" if context is None else f"shape {tuple(context.shape)}"
+            raise RheonError(f"context must have shape ({n}, {self.context_features}), got {came}.")
+        return context
+
+    def extra_repr(self) -> str:
+        return f"{self.levels}, context_features={self.context_features}, width={self.width}"

@@ -1,0 +1,96 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from rheon.errors import RheonError
+from rheon.tables.categorical import CategoricalHeads
+from rheon.training import Settings, train
+
+LEVELS = (4, 2, 3)
+SEEN = torch.cartesian_prod(*map(torch.arange, LEVELS))
+WITH_UNSEEN = torch.cartesian_prod(*(torch.arange(level + 1) for level in LEVELS))
+
+
+def perturbed(context=0):
+    heads = CategoricalHeads(LEVELS, context, width=8).eval()
+    draws = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in heads.parameters():
+            parameter += torch.randn(parameter.shape, generator=draws)
+    heads.prime(SEEN)
+    return heads.requires_grad_(False)
+
+
+@pytest.mark.parametrize("context", [0, 2])
+def test_probabilities_sum_to_one(context):
+    heads = perturbed(context)
+    given = torch.tensor([[0.3, -2.0]]).expand(len(WITH_UNSEEN), -1) if context else None
+    p = heads(WITH_UNSEEN, given).double().exp()
+    assert float(p.sum()) == pytest.approx(1, abs=1e-5)
+    assert float(p.std()) > 0.001
+
+
+def test_each_code_sees_those_before_it_and_no_other():
+    heads = perturbed()
+    assert heads.order == [1, 2, 0]
+    codes = torch.tensor([[3, 1, 2]])
+    whole = heads.log_probs(codes)[0]
+    for place, j in enumerate(heads.order):
+        other = codes.clone()
+        other[0, j] = 0
+        changed = heads.log_probs(other)[0] != whole
+        assert changed[:place].tolist() == [False] * place
+        assert bool(changed[place:].all())
+
+
+def test_untrained_heads_are_the_shares_of_independent_columns():
+    codes = torch.tensor([[0, 0, 0], [0, 1, 1], [1, 1, 1], [2, 1, 1]])
+    heads = CategoricalHeads(LEVELS)
+    heads.prime(codes)
+    heads.requires_grad_(False)
+    unseen = [(2 + 1) / 6, (1 + 1) / 6, (1 + 1) / 6]  # levels that came once, and one more
+    shares = [(2 + 0.5) / (4 + 2), (1 + 0.5) / (4 + 1), (1 + 0.5) / (4 + 1.5)]
+    expected = sum(math.log((1 - e) * p) for e, p in zip(unseen, shares, strict=True))
+    assert float(heads(torch.tensor([[0, 0, 0]]))) == pytest.approx(expected, rel=1e-5)
+    assert float(heads(torch.tensor([[4, 2, 3]]))) == pytest.approx(sum(map(math.log, unseen)), rel=1e-5)
+
+
+def test_samples_have_the_probabilities_that_the_heads_say():
+    heads = perturbed()
+    n = 40_000
+    drawn = heads.sample(n, generator=torch.Generator().manual_seed(1))
+    place = torch.zeros(n, dtype=torch.long)
+    for j, level in enumerate(LEVELS):
+        place = place * level + drawn[:, j]
+    shares = torch.bincount(place, minlength=len(SEEN)) / n
+    p = heads(SEEN).exp() / heads(SEEN).exp().sum()
+    assert float(((shares - p) / (p / n).sqrt().clamp_min(1e-3)).abs().max()) < 4.5
+
+
+def test_it_learns_a_dependence():
+    draws = np.random.default_rng(0)
+    first = draws.integers(0, 3, 2000)
+    codes = torch.from_numpy(np.stack((first, (first + draws.integers(0, 2, 2000)) % 3), 1))
+
+    class Codes:
+        def __len__(self):
+            return len(codes)
+
+        def batch(self, rows, generator):
+            return codes[rows], None
+
+    heads = CategoricalHeads((3, 3), width=16)
+    heads.prime(codes)
+    for _ in train(heads, Codes(), Codes(), Settings(steps=150, learning_rate=0.02, threads=1)):
+        pass
+    assert float(heads(codes).mean().detach()) == pytest.approx(-math.log(3) - math.log(2), abs=0.03)
+
+
+def test_what_is_refused():
+    with pytest.raises(RheonError, match="levels must be"):
+        CategoricalHeads((2, 0))
+    heads = CategoricalHeads(LEVELS, 2)
+    with pytest.raises(RheonError, match=r"context must have shape \(24, 2\), got none"):
+        heads(SEEN)
