@@ -73,7 +73,7 @@ class MaskedCoupling(Bijection):
                 f"got {came}."
             )
         m_a, m_b = self.coupling.partition.split(context[:, :features] > 0)
-        return m_b, self.coupling._psi(torch.where(m_a, x_a, 0.0), x_b, context)
+        return m_b, self.coupling.psi(torch.where(m_a, x_a, 0.0), x_b, context)
 
     def _kept(
         self, x_a: Tensor, x_b: Tensor, m_b: Tensor, y_b: Tensor, log_dy: Tensor
