@@ -104,12 +104,8 @@ def read_to_score(
 
 def left_out(data: Data) -> str | None:
     """The pictures that could not be used, the first of them with the reason."""
-    if not isinstance(data.content, ImageSet) or not data.content.skipped:
-        return None
-    skipped = data.content.skipped
-    first = "; ".join(f"{name}: {reason}" for name, reason in skipped[:5])
-    more = f"; and {len(skipped) - 5:,} more" if len(skipped) > 5 else ""
-    return plain(f"{len(skipped):,} picture{'s' * (len(skipped) > 1)} left out: {first}{more}", 2000)
+    told = data.content.left_out if isinstance(data.content, ImageSet) else None
+    return told and plain(told, 2000)
 
 
 def few_values(data: Data) -> str | None:

@@ -1,6 +1,7 @@
 """ImageDensity: integer images in, log-probabilities, bits per dimension and new images out."""
 
 import math
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Self
 
@@ -84,7 +85,7 @@ class ImageDensity(Density):
     def training(
         self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
     ) -> Generator[Record, None, None]:
-        images = read_images(data, levels=self.levels, layout=self._given_layout)
+        images = _read(data, self.levels, self._given_layout)
         n = len(images.images)
         if n < 8:
             raise DataError(
@@ -176,7 +177,7 @@ class ImageDensity(Density):
         as_learned = tuple(getattr(images, "shape", ()))[1:] == tuple(
             learned[axis] for axis in self.layout[1:]
         )
-        given = read_images(images, levels=self.levels, layout=self.layout if as_learned else None)
+        given = _read(images, self.levels, self.layout if as_learned else None)
         if given.images.shape[1:] != self.shape:
             raise DataError(
                 f"images have shape {_times(given.images.shape[1:])}, the model learned {_times(self.shape)} "
@@ -256,6 +257,13 @@ def _with_logit(flow: Flow, logit: Logit) -> Flow:
     whole = Flow(Composition([logit, flow.bijection]), flow.base, flow.event_shape)
     whole.recipe = flow.recipe
     return whole
+
+
+def _read(data: Any, levels: int | None, layout: str | None) -> ImageSet:
+    images = read_images(data, levels=levels, layout=layout)
+    if images.left_out and not isinstance(data, ImageSet):  # whoever read them has been told
+        warnings.warn(images.left_out, stacklevel=4)
+    return images
 
 
 def _held(images: np.ndarray | Pixels) -> Tensor | Pixels:

@@ -20,7 +20,7 @@ from rheon.images.crops import Crops, Region
 from rheon.images.idx import cifar, cifar_labels, companion, is_idx, read_idx, unpacked
 from rheon.images.imageset import to_layout
 from rheon.images.members import SUFFIXES, Folder, Held, Members, Pillow, Zip, compressed_tar, tar_members
-from rheon.images.parquet import image_column, parquet_members
+from rheon.images.parquet import image_column, parquet_members, shard_members, shards
 from rheon.images.parts import parts
 from rheon.images.pictures import gathered
 from rheon.images.pixels import InMemory, Pixels
@@ -153,7 +153,7 @@ def _cifar_files(files: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
 
 def folder(path: Path, prepare: Preparation) -> Found:
     """All pictures in a folder and in those below it; or the MNIST or CIFAR files in it."""
-    members = Folder(path)
+    members: Members = Folder(path)
     if not members.names:
         files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
         if found := _cifar(_cifar_files(files), str(path)):
@@ -163,6 +163,8 @@ def folder(path: Path, prepare: Preparation) -> Found:
         if first:
             found = _idx(first, prepare)
             return replace(found, origin=str(path), said=(f"images from {first.name}", *found.said))
+        if parquet := shards(path):
+            members = shard_members(parquet)
     return _from_members(members, prepare, f"the pictures in {path}")
 
 
@@ -240,7 +242,7 @@ def kind(path: Path) -> str | None:
 def looks_like_images(path: Path) -> bool:
     """Whether a file or folder holds images and no table. Of arrays only the headers are read."""
     if path.is_dir():
-        return True
+        return bool(shards(path)) or not any(path.glob("*.parquet"))
     found = kind(path) if path.is_file() else None
     if found == "npy":
         return len(npy_header(path)[0]) >= 3

@@ -40,6 +40,15 @@ class ImageSet:
         return len(self.images)
 
     @property
+    def left_out(self) -> str | None:
+        """The pictures that were left out, the first of them with the reason."""
+        if not self.skipped:
+            return None
+        first = "; ".join(f"{name}: {reason}" for name, reason in self.skipped[:5])
+        more = f"; and {len(self.skipped) - 5:,} more" if len(self.skipped) > 5 else ""
+        return f"{len(self.skipped):,} picture{'s' * (len(self.skipped) > 1)} left out: {first}{more}"
+
+    @property
     def array(self) -> NDArray[np.uint8]:
         """All images in memory."""
         return np.asarray(self.images)
@@ -69,7 +78,7 @@ class ImageSet:
     def _with(self, images: NDArray[np.uint8] | Pixels, rows: NDArray[np.int64]) -> "ImageSet":
         names = None if self.names is None else tuple(self.names[row] for row in rows)
         labels = None if self.labels is None else self.labels[rows]
-        return replace(self, images=images, names=names, labels=labels, test=None)
+        return replace(self, images=images, names=names, labels=labels, test=None, skipped=())
 
 
 def to_layout(images: NDArray[Any], layout: str) -> NDArray[Any]:

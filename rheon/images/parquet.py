@@ -4,6 +4,7 @@ The column is a struct with a field ``bytes`` (and perhaps ``path``), or plain b
 any, are whole numbers in ``label``, ``labels`` or ``fine_label``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from rheon.arrays import check_room
 from rheon.errors import DataError
 from rheon.images.members import Held, Members
+from rheon.images.parts import TEST_NAMES
 
 _LABELS = ("label", "labels", "fine_label")
 _PREFERRED = ("image", "img", "picture")
@@ -43,8 +45,34 @@ def image_column(path: Path) -> str | None:
     return next((name for name in _PREFERRED if name in found), found[0] if found else None)
 
 
+def shards(folder: Path) -> list[Path]:
+    """The Parquet files in a folder and in those below it, if they hold pictures."""
+    files = sorted(file for file in folder.rglob("*.parquet") if file.name[0] not in "._" and file.is_file())
+    return files if files and image_column(files[0]) else []
+
+
 def parquet_members(path: Path) -> Members:
-    """The pictures of the column, as they are encoded, in memory."""
+    """The pictures of one file, as they are encoded, in memory."""
+    names, data, labels = _read(path)
+    return Held(names, data, labels)
+
+
+def shard_members(files: Sequence[Path]) -> Members:
+    """The pictures of several; a name begins with the part, ``train/`` say, that the file's name tells."""
+    names, data, labels = [], [], []
+    for file in files:
+        rows, encoded, numbers = _read(file)
+        words = [*file.parts[-3:-1], file.name.split("-")[0].split(".")[0]]
+        part = next((f"{word}/" for word in words if word in ("train", *TEST_NAMES)), "")
+        names += [f"{part}{file.name} {row}" for row in rows]
+        data += encoded
+        check_room(sum(map(len, data)), file.parent)
+        labels.append(numbers)
+    known = [numbers for numbers in labels if numbers is not None]
+    return Held(names, data, np.concatenate(known) if len(known) == len(labels) else None)
+
+
+def _read(path: Path) -> tuple[list[str], list[bytes], np.ndarray | None]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -76,8 +104,7 @@ def parquet_members(path: Path) -> Members:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    names = [_name(name, row) for row, name in enumerate(paths)]
-    return Held(names, data, _labels(table, label))
+    return [_name(name, row) for row, name in enumerate(paths)], data, _labels(table, label)
 
 
 def _name(path: str | None, row: int) -> str:

@@ -7,7 +7,8 @@ import numpy as np
 
 from rheon.images.members import Members, Part
 
-_TEST = ("test", "val", "valid", "validation")
+TEST_NAMES = ("test", "val", "valid", "validation")
+"""Folders that are kept apart, where they lie beside ``train``; the first of these that is there."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def parts(members: Members) -> Parts:
     """
     inner = _below_common(members.names)
     tops = [name.split("/", 1)[0] if "/" in name else "" for name in inner]
-    apart = next((name for name in _TEST if "train" in tops and name in tops), None)
+    apart = next((name for name in TEST_NAMES if "train" in tops and name in tops), None)
     if apart is None:
         labels, classes = _labels(inner, None)
         said: tuple[str, ...] = () if classes is None else (f"{len(classes)} classes by folder",)
@@ -47,6 +48,8 @@ def parts(members: Members) -> Parts:
     if classes is not None:
         said += (f"{len(classes)} classes by folder",)
     test_labels, _ = _labels([inner[i].split("/", 1)[1] for i in test], classes)
+    if members.labels is not None:  # the files say it themselves
+        labels, test_labels = members.labels[learn], members.labels[test]
     return Parts(Part(members, learn, labels), Part(members, test, test_labels), classes, said)
 
 

@@ -225,7 +225,7 @@ def _changes(heads: list[Head], mode: str, prepare: Preparation) -> tuple[str, .
     how = {
         "center": "scaled down, all but the middle cut off where the shape was another",
         "none": "scaled down, stretched where the shape was another",
-        "random": "cut into crops at random places, not scaled",
+        "random": "pictures cut up at random places, not scaled",
     }
     count[how[prepare.crop]] = other
     return tuple(f"{number:,} {change}" for change, number in count.items() if number)

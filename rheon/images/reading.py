@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from rheon.arrays import as_numpy
 from rheon.errors import DataError, RheonError
 from rheon.files import replacing
+from rheon.images.crops import Crops
 from rheon.images.formats import BUILT_IN, FORMATS, Found, built_in, folder, kind, pictures
 from rheon.images.imageset import LAYOUTS, ImageSet, to_layout
 from rheon.images.pixels import Pixels
@@ -98,8 +99,9 @@ def _as_set(found: Found, levels: int | None, layout: str | None, label: str) ->
             )
     n, channels, height, width = images.shape
     kind = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
+    noun = "crop" if isinstance(images, Crops) else "image"
     description = (
-        f"{n:,} {kind} image{'s' * (n > 1)} of {height}×{width} pixels with {levels} levels{told}, "
+        f"{n:,} {kind} {noun}{'s' * (n > 1)} of {height}×{width} pixels with {levels} levels{told}, "
         f"from {'; '.join((label, *found.said))}, axes {layout}"
     )
     return ImageSet(

@@ -34,7 +34,7 @@ def test_a_folder_of_photographs_in_two_words(here, rheon):
     (here / "photos" / "odd.png").write_bytes(b"hello")
     shown = rheon("fit ./photos --size 8 --crop random --steps 2 --architecture nice --flip --shift 1")
     assert shown.code == 0, shown.err
-    assert "6 cut into crops at random places, not scaled; 1 left out" in shown.out
+    assert "6 pictures cut up at random places, not scaled; 1 left out" in shown.out
     assert "1 picture left out: odd.png: cannot be read as a picture" in shown.err
     assert library.load(here / "photos.rheon").sample(2, seed=0).shape == (2, 8, 8, 3)
     scored = rheon("score photos.rheon ./photos --size 8 --out s.csv")

@@ -6,10 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import rheon
 from rheon import DataError, ImageDensity, RheonError
 from rheon.architectures import multiscale_realnvp, nice
+from rheon.images import Flip
 from rheon.training import Settings
 
 RNG = np.random.default_rng(0)
@@ -130,6 +132,34 @@ def test_training_can_be_stopped_and_leaves_a_model_that_scores():
     assert len(model.history) == 3
     assert not model.fitted.training
     assert np.isfinite(model.log_prob(IMAGES)).all()
+
+
+def test_pictures_that_are_left_out_are_told(model, tmp_path):
+    for i, image in enumerate(IMAGES[:20]):
+        Image.fromarray(image * 51).save(tmp_path / f"{i:02}.png")
+    (tmp_path / "03.png").write_bytes(b"hello")
+    with pytest.warns(UserWarning, match=r"1 picture left out: 03\.png: cannot be read as a picture"):
+        fitted = ImageDensity().fit(tmp_path, steps=1)
+    assert "1 left out" in fitted.info["data"]["description"]
+    with pytest.warns(UserWarning, match=r"03\.png"):
+        assert fitted.log_prob(tmp_path).shape == (19,)
+    read = rheon.images.read_images(tmp_path)
+    assert np.array_equal(fitted.log_prob(read), fitted.log_prob(read.images))
+
+
+def test_flips_and_shifts_are_for_training_alone():
+    images = np.zeros((64, 4, 4), np.uint8)
+    images[:, :, 0] = 3
+    settings = Settings(steps=60, threads=1, learning_rate=1e-2, batch_size=64)
+    plain, varied = (
+        ImageDensity("nice", levels=4, augment=augment).fit(images, settings=settings)
+        for augment in ((), [Flip()])
+    )
+    mirrored = np.ascontiguousarray(images[:, :, ::-1])
+    assert plain.log_prob(images).mean() > plain.log_prob(mirrored).mean() + 10
+    assert abs(varied.log_prob(images).mean() - varied.log_prob(mirrored).mean()) < 5
+    scored = varied.log_prob(images)
+    assert len(np.unique(scored)) == 1, "evaluation changes no image"
 
 
 def test_wrong_use_is_refused_in_words(model):

@@ -44,11 +44,33 @@ def test_layouts_of_a_column_of_pictures(tmp_path, column, name):
     assert found.names[3].startswith("row 3")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "test"),
+    [
+        ("data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/test-00000.parquet"),
+        ("train/0000.parquet", "train/0001.parquet", "test/0000.parquet"),
+    ],
+)
+def test_shards_are_one_and_their_names_say_the_parts(tmp_path, first, second, test):
+    for name, rows in {first: [0, 1], second: [2, 3], test: [4, 5]}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        pictures = [{"bytes": ENCODED[row], "path": None} for row in rows]
+        parquet.write_table(pa.table({"image": pictures, "label": rows}), tmp_path / name)
+    assert looks_like_images(tmp_path)
+    found = read_images(tmp_path)
+    assert np.array_equal(found.images, IMAGES[:4].transpose(0, 3, 1, 2))
+    assert np.array_equal(found.test.images, IMAGES[4:].transpose(0, 3, 1, 2))
+    assert found.labels.tolist() == [0, 1, 2, 3]
+    assert found.test.labels.tolist() == [4, 5]
+    assert found.classes is None
+
+
 def test_a_table_is_a_table(tmp_path):
     table = pa.table({"a": [1.0, 2.0], "key": [b"\x01\x02", b"\x03"], "word": ["PNG", "x"]})
     parquet.write_table(table, tmp_path / "x.parquet")
     assert image_column(tmp_path / "x.parquet") is None
     assert not looks_like_images(tmp_path / "x.parquet")
+    assert not looks_like_images(tmp_path)
 
 
 def test_rows_without_a_picture_are_named(tmp_path):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from rheon.images.members import Held
@@ -38,6 +39,13 @@ def test_folders_are_classes_in_the_order_of_their_names():
     of = found("set/b/1.png", "set/a/x/2.png", "set/b/3.png")
     assert of.classes == ("a", "b")
     assert of.learn.labels.tolist() == [1, 0, 1]
+
+
+def test_labels_that_the_files_bring_are_kept():
+    members = Held(["train/1.png", "test/2.png", "train/3.png"], [b""] * 3, np.array([4, 5, 6]))
+    of = parts(members)
+    assert of.learn.labels.tolist() == [4, 6]
+    assert of.test.labels.tolist() == [5]
 
 
 def test_test_labels_count_the_classes_of_the_training_part():
