@@ -16,6 +16,10 @@ class DataError(RheonError):
     """The data cannot be read, or are not what a density can be learned from."""
 
 
+class RankLostError(RheonError):
+    """Another of the processes that train together has ended."""
+
+
 class SaveError(RheonError):
     """What was learned could not be saved: the disk is full, read-only or gone."""
 

@@ -11,12 +11,14 @@ rheon.
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import metadata
 from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
-from rheon.errors import DataError, DivergedError, ModelError, RheonError, SaveError
+from rheon.cli.paths import follows
+from rheon.errors import DataError, DivergedError, ModelError, RankLostError, RheonError, SaveError
 
 DONE, FAULT, USAGE, BAD_DATA, UNSAVED, DIVERGED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 3, 4, 5, 130, 141
 
@@ -88,7 +90,17 @@ for _place, (_verb, _help) in enumerate(_VERBS.items()):
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code; a :class:`~rheon.RheonError` becomes one line on stderr."""
+    """Runs the command and returns its exit code; a :class:`~rheon.RheonError` becomes one line on stderr.
+
+    Of several processes that ``torchrun`` started, only the first says something.
+    """
+    if not follows():
+        return _main(words)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        return _main(words)
+
+
+def _main(words: Sequence[str] | None) -> int:
     # Before torch is loaded: waiting threads must sleep, not spin, or small networks run many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
@@ -107,6 +119,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(DIVERGED, str(error))
     except SaveError as error:
         return _fail(UNSAVED, str(error))
+    except RankLostError as error:
+        return _fail(FAULT, str(error))
     except RheonError as error:
         return _fail(USAGE, str(error))
     except KeyboardInterrupt:
@@ -128,5 +142,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _fail(code: int, message: str) -> int:
     from rheon.reports.text import plain
 
-    print(f"rheon: {plain(' '.join(message.split()))}", file=sys.stderr)
+    # A fault is told by whichever process has it.
+    stream = sys.__stderr__ if code == FAULT else sys.stderr
+    print(f"rheon: {plain(' '.join(message.split()))}", file=stream)
     return code

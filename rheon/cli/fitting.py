@@ -23,7 +23,7 @@ from rheon.images.augment import Augmentation
 from rheon.images.reading import AS_THEY_ARE
 from rheon.storage import CHECKPOINT, is_unfinished
 from rheon.tables import Table, TableDensity
-from rheon.training import Checkpoints, Record, Settings
+from rheon.training import Checkpoints, Record, Settings, joined, ranks
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class Fit:
 
     def run(self) -> int:
         """Leaves the model directory, finished or to go on from; returns the exit code."""
+        with joined():
+            return self._run()
+
+    def _run(self) -> int:
         seed = self.changes["seed"]
         whole = read(self.data, seed, self.images.levels, self.images.prepare)
         model = self._model(whole)
@@ -68,6 +72,8 @@ class Fit:
                 return stopped
         except DivergedError as error:  # what was best before is a model all the same
             diverged = error
+        if ranks().rank > 0:
+            return DONE  # the first process does the rest
         if not any(record.best for record in model.history):
             if self.finish:
                 raise RheonError(f"nothing that {self.out} has learned was validated yet; let it go on")
@@ -113,8 +119,9 @@ class Fit:
         self, model: Model, learn: Data, test: Data, settings: Settings, checkpoints: Checkpoints
     ) -> int | None:
         """Trains to the end, or until a signal; then returns the exit code."""
+        together = ranks()
         training = model.training(learn.content, settings, checkpoints)
-        with EndOnSignal() as end, contextlib.closing(training) as records:
+        with EndOnSignal(together) as end, contextlib.closing(training) as records:
             try:
                 self._watch(model, records, test, settings, checkpoints, end)
                 if end.asked is None:
@@ -126,6 +133,7 @@ class Fit:
             except KeyboardInterrupt:
                 if checkpoints.step is None:
                     raise
+            together.largest(0)  # torchrun ends all as soon as one has ended: not before this is saved
             note(
                 f"stopped by {end.asked and end.asked.name}: step {checkpoints.step:,} is saved in "
                 f"{self.out}, and the same command goes on from there"
@@ -154,7 +162,7 @@ class Fit:
         say(f"{learn:,} {noun(model)} to learn from, {choose:,} to choose weights by, {len(test):,} to test")
         with progress(unit(model), noun(model)) as shown:
             shown.update(first)
-            while not end.asked and record.step != last and (following := next(records, None)):
+            while not end.agreed() and record.step != last and (following := next(records, None)):
                 record = following
                 shown.update(record)
                 if record.trouble and record.step > went_on_after:

@@ -6,6 +6,8 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
+from rheon.training import Alone
+
 _ANSWER = b"\nending after this step, saved; Ctrl-C again ends now\n"
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
@@ -13,11 +15,24 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") i
 class EndOnSignal:
     """Inside the block SIGINT, SIGTERM and SIGUSR1 only set ``asked``; a second SIGINT raises.
 
+    Args:
+        ranks: the processes that train together.
+
     Attributes:
         asked: the signal that came first, or None.
     """
 
     asked: signal.Signals | None = None
+
+    def __init__(self, ranks: Alone) -> None:
+        self._ranks = ranks
+
+    def agreed(self) -> bool:
+        """Whether a signal came to any of the processes, which then all have it in ``asked``."""
+        number = self._ranks.largest(self.asked or 0)
+        if number:  # else one may have come meanwhile, and is seen next time
+            self.asked = signal.Signals(number)
+        return bool(number)
 
     def __enter__(self) -> Self:
         self._before: dict[signal.Signals, Any] = {}
@@ -31,8 +46,10 @@ class EndOnSignal:
             signal.signal(number, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
+        # Where there are several processes, torchrun sends them what the terminal has sent them already.
+        if number == signal.SIGINT and self._ranks.count == 1:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if self.asked is None:
             self.asked = signal.Signals(number)
-            os.write(2, _ANSWER)  # not print: the signal may come while print holds its lock
+            if self._ranks.rank == 0:
+                os.write(2, _ANSWER)  # not print: the signal may come while print holds its lock

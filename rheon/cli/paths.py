@@ -15,6 +15,11 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
 """What tables are written as."""
 
 
+def follows() -> bool:
+    """Whether this is one of several processes that ``torchrun`` started, and not the first."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
+
+
 def check_data(data: str) -> None:
     """Refuses what is neither the name of built-in data nor a path at which something is."""
     if data in BUILT_IN or os.path.exists(data):
@@ -44,6 +49,8 @@ def check_directory(out: Path, overwrite: bool) -> None:
     """Refuses a place for a model that is taken, unless by a model and ``overwrite``, or by a checkpoint."""
     from rheon.storage import CONFIG, is_unfinished, settle
 
+    if follows():  # it writes nothing, and the first may have begun to
+        return
     _check_parent(out)
     settle(out)
     if not os.path.lexists(out) or is_unfinished(out):

@@ -38,21 +38,32 @@ _LOG = "training.jsonl"
 
 @dataclass(frozen=True)
 class Saved:
-    """A run as a checkpoint has it: what its state is made of, and the records of its steps."""
+    """A run as a checkpoint has it: what its state is made of, and the records of its steps.
+
+    Without tensors where another process has them.
+    """
 
     numbers: dict[str, Any]
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Tensor] | None
     records: list[Record]
 
 
 class Nowhere:
     """The checkpoints of a run that keeps none."""
 
+    def __init__(self) -> None:
+        self.identity: dict[str, Any] = {}
+        self.step: int | None = None
+
     def open(self, settings: Settings) -> Saved | None:
         """Nothing was saved."""
 
     def note(self, state: State, record: Record) -> None:
         """Nothing is saved."""
+
+    def save(self) -> bool:
+        """Nothing can fail."""
+        return True
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
+from rheon.training.ranks import Alone
 from rheon.training.settings import Settings
 from rheon.training.weights import Weights
 
@@ -40,6 +41,7 @@ class Descent:
         weights: θ.
         settings: betas, weight decay, clip, accumulate.
         moved: the buffers that a forward pass moves (running statistics).
+        ranks: the processes that train together.
 
     Reference: Loshchilov, Hutter, *Decoupled weight decay regularization*, 2019, arXiv:1711.05101.
 
@@ -51,7 +53,13 @@ class Descent:
         usual_norm: u, 0 before the first step.
     """
 
-    def __init__(self, weights: Weights, settings: Settings, moved: Sequence[Tensor] = ()) -> None:
+    def __init__(
+        self,
+        weights: Weights,
+        settings: Settings,
+        moved: Sequence[Tensor] = (),
+        ranks: Alone | None = None,
+    ) -> None:
         self.mean = torch.zeros_like(weights.vector)
         self.square = torch.zeros_like(weights.vector)
         self.count = torch.zeros((), device=weights.vector.device)
@@ -61,6 +69,7 @@ class Descent:
         self._weights = weights
         self._settings = settings
         self._moved = moved
+        self._ranks = ranks or Alone()
         self._clip = math.inf if settings.clip is None else settings.clip
 
     def moving(self) -> list[Tensor]:
@@ -83,6 +92,9 @@ class Descent:
         before = [buffer.clone() for buffer in self._moved]
         loss = self._backward(flow, x, context)
         gradient = self._weights.take_gradient()
+        if self._ranks.count > 1:
+            both = self._ranks.sum(torch.cat((gradient, loss.to(gradient.dtype).view(1))))
+            gradient, loss = both[:-1], both[-1]
         norm = torch.linalg.vector_norm(gradient)
         finite = torch.isfinite(norm + loss)
         for buffer, value in zip(self._moved, before, strict=True):
@@ -99,6 +111,9 @@ class Descent:
         bad = (~finite).float()
         self.skipped.add_(bad)
         self.in_row.add_(1).mul_(bad)
+        scale = (norm / clipped).nan_to_num_(nan=1.0)  # 0/0: a gradient of zero
+        if scale.dtype is torch.float64:  # the kernel would take it in single precision
+            gradient, scale = gradient / scale, torch.ones_like(scale)
         adamw(
             [self._weights.vector],
             [gradient],
@@ -107,7 +122,7 @@ class Descent:
             [],
             [self.count],
             fused=True,
-            grad_scale=(norm / clipped).nan_to_num_(nan=1.0).float(),  # 0/0: a gradient of zero
+            grad_scale=scale.float(),
             found_inf=bad,
             amsgrad=False,
             beta1=self._settings.betas[0],
@@ -119,12 +134,15 @@ class Descent:
         )
 
     def _backward(self, flow: nn.Module, x: Tensor, context: Tensor | None) -> Tensor:
-        """Adds the loss's gradient to that of the parameters, and returns the loss."""
-        pieces = min(self._settings.accumulate, len(x))
-        contexts = [None] * pieces if context is None else context.tensor_split(pieces)
+        """Adds the gradient of this process's part of the loss to the parameters' own; returns that part."""
+        part = self._ranks.part(x)
+        if not len(part):  # fewer rows than processes
+            return x.new_zeros(())
+        pieces = min(self._settings.accumulate, len(part))
+        contexts = [None] * pieces if context is None else self._ranks.part(context).tensor_split(pieces)
         losses = []
         with torch.enable_grad():
-            for piece, of_piece in zip(x.tensor_split(pieces), contexts, strict=True):
+            for piece, of_piece in zip(part.tensor_split(pieces), contexts, strict=True):
                 loss = -flow(piece, of_piece).sum() / len(x)
                 loss.backward()
                 losses.append(loss.detach())

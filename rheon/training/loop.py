@@ -7,21 +7,23 @@ was never interrupted.
 """
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from rheon.errors import RheonError
+from rheon.errors import RankLostError, RheonError
 from rheon.training.budget import Budget
 from rheon.training.checkpoints import Checkpoints, Nowhere
 from rheon.training.economy import as_trained
 from rheon.training.fault import find_fault
 from rheon.training.order import Order
 from rheon.training.randomness import lent_global_rng, step_generator
+from rheon.training.ranks import Alone, ranks
 from rheon.training.record import Record, reading
 from rheon.training.schedule import learning_rate
 from rheon.training.settings import Settings
+from rheon.training.shared import Shared
 from rheon.training.source import Source
 from rheon.training.state import State
 from rheon.training.threads import choose_threads, lent_threads
@@ -45,6 +47,9 @@ def train(
     the records of the steps that were made, and then makes the others, as if it had never been interrupted.
     Between two yields ``checkpoints.save()`` saves what there is.
 
+    Where ``torch.distributed`` was initialised, all its processes train the flow together: each calls this
+    with the same arguments and takes its part of every batch; the first alone writes checkpoints.
+
     At every yield the thread count and the global random state are the caller's. The same seed, budget in
     steps and number of threads give the same bits.
 
@@ -57,7 +62,8 @@ def train(
 
     Raises:
         RheonError: a source is empty, nothing can be trained, or not by these settings, or (at the first
-            step) log p has a wrong shape, or the checkpoints are of another run.
+            step) log p has a wrong shape, or the checkpoints are of another run, or several processes train
+            a flow with running statistics, or one of them has ended.
         DivergedError: after the last record, where loss or gradient were not finite time and again, though
             the last good state was restored with half the step size three times.
 
@@ -95,6 +101,9 @@ def _steps(
 ) -> Generator[Record, None, None]:
     budget = Budget(settings)
     device = next(flow.parameters()).device
+    together = ranks()
+    if together.count > 1:
+        checkpoints = Shared(checkpoints, together)
     order = Order(len(source), settings.batch_size, settings.seed, device)
 
     expect = getattr(source, "expect", None)
@@ -108,34 +117,38 @@ def _steps(
     def fault(step: int) -> str | None:
         columns = getattr(source, "columns", None)
         with lent_global_rng(settings.seed, step, device):
-            return find_fault(flow, *batch(step), settings.accumulate, columns)
+            return find_fault(flow, *batch(step), settings.accumulate * together.count, columns)
 
-    state = None
+    state, noted = None, 0
     try:
         flow.train()
         with lent_global_rng(settings.seed, 0, device):
             with lent_threads(1):  # the same bits whatever the caller's number
                 moved = _initialise(flow, *batch(0))
+            _refuse_statistics(flow, moved, together)
             saved = checkpoints.open(settings)
             threads = choose_threads(flow, batch, settings) if saved is None else saved.numbers["threads"]
-        state = State(flow, moved, validation, settings, budget, threads)
+            threads = int(together.first(threads))
+        state = State(flow, moved, validation, settings, budget, threads, together)
         watch, descent, rescue = state.watch, state.descent, state.rescue
         budget.begin_steps()
         if saved is not None:
             state.restore(saved.numbers, saved.tensors)
+        together.spread(state.tensors().values())
+        if saved is not None:
             yield from saved.records
             del saved  # as large as the state
         while not state.over:
-            progress = budget.progress(state.steps)
+            progress = together.first(budget.progress(state.steps))
             rate = rescue.factor * learning_rate(progress, settings.learning_rate, settings.warmup)
-            with lent_threads(threads), lent_global_rng(settings.seed, state.steps, device):
+            with lent_threads(threads), lent_global_rng(settings.seed, state.steps, device, together.rank):
                 slope = descent.slope(trained, *batch(state.steps))
                 rescue.keep(state.steps, slope.finite)
                 descent.step(slope, rate)
                 watch.average.update()
                 trouble = rescue.look(state.steps, fault)
                 state.steps += 1
-                over = budget.over(state.steps)
+                over = bool(together.first(budget.over(state.steps)))
                 value, best = watch.validate(progress) if over or watch.due(progress) else (None, False)
                 state.over = over or watch.hopeless or rescue.lost
             record = Record(
@@ -152,9 +165,14 @@ def _steps(
                 _gradient_norm=reading(slope.norm),
                 _skipped=reading(descent.skipped),
             )
+            noted = record.step
             checkpoints.note(state, record)
             yield record
         rescue.end()
+    except RankLostError:
+        if state is not None and state.steps == noted:  # between two steps
+            checkpoints.save()
+        raise
     finally:
         # When Python shuts down nobody is left to use the flow, and torch may abort on what it is asked.
         if not sys.is_finalizing():
@@ -177,3 +195,16 @@ def _initialise(flow: nn.Module, x: Tensor, context: Tensor | None) -> list[Tens
             f"flow(x) must be log p for each row of x, shape {tuple(x.shape[:1])}, not {tuple(log_p.shape)}"
         )
     return [buffer for buffer, value in zip(flow.buffers(), before, strict=True) if not buffer.equal(value)]
+
+
+def _refuse_statistics(flow: nn.Module, moved: Sequence[Tensor], together: Alone) -> None:
+    """Several processes would each take their own statistics of their part of a batch."""
+    names = [name for name, buffer in flow.named_buffers() if any(buffer is one for one in moved)]
+    running = [name for name in names if flow.get_buffer(name).is_floating_point()]
+    if together.count > 1 and running:
+        layer = running[0].rpartition(".")[0]
+        raise RheonError(
+            f"{layer} ({type(flow.get_submodule(layer)).__name__}) takes statistics of the batch, of which "
+            f"each of the {together.count} processes sees only a part: train with one process, or an "
+            "architecture without such layers"
+        )

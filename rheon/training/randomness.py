@@ -45,8 +45,8 @@ def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> 
 
 
 @contextmanager
-def lent_global_rng(seed: int, step: int, device: torch.device) -> Iterator[None]:
-    """The global RNG, seeded by (seed, step) inside and as the caller had it outside.
+def lent_global_rng(seed: int, step: int, device: torch.device, rank: int = 0) -> Iterator[None]:
+    """The global RNG, seeded by (seed, step, rank) inside and as the caller had it outside.
 
     Layers such as ``nn.Dropout`` can draw from nothing else.
     """
@@ -54,7 +54,7 @@ def lent_global_rng(seed: int, step: int, device: torch.device) -> Iterator[None
     if device.type == "cuda":
         lent.append(torch.cuda.default_generators[device.index])
     states = [generator.get_state() for generator in lent]
-    layers_seed = mixed(seed, Stream.LAYERS, step)
+    layers_seed = mixed(seed, Stream.LAYERS, step) ^ rank
     try:
         for generator in lent:
             generator.manual_seed(layers_seed)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rheon.errors import ModelError
 from rheon.training.budget import Budget
 from rheon.training.descent import Descent
+from rheon.training.ranks import Alone
 from rheon.training.rescue import Rescue
 from rheon.training.settings import Settings
 from rheon.training.source import Source
@@ -39,12 +40,13 @@ class State:
         settings: Settings,
         budget: Budget,
         threads: int,
+        ranks: Alone | None = None,
     ) -> None:
         self.steps, self.over, self.threads = 0, False, threads
         self.budget = budget
         self.weights = Weights(flow)
-        self.watch = Watch(flow, self.weights, validation, settings, budget)
-        self.descent = Descent(self.weights, settings, moved)
+        self.watch = Watch(flow, self.weights, validation, settings, budget, ranks)
+        self.descent = Descent(self.weights, settings, moved, ranks)
         self.rescue = Rescue(self.descent, self.watch.average, moved)
         self._flow = flow
 
@@ -72,8 +74,10 @@ class State:
         }
 
     @torch.no_grad()
-    def restore(self, numbers: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    def restore(self, numbers: dict[str, Any], tensors: dict[str, Tensor] | None) -> None:
         """Puts back what :meth:`numbers` and :meth:`tensors` gave in a run of the same flow and settings.
+
+        Without tensors it makes room for them.
 
         Raises:
             ModelError: the tensors are not those of this flow.
@@ -82,6 +86,8 @@ class State:
         self.budget.restore(numbers["budget"])
         self.watch.restore(numbers["watch"])
         self.rescue.restore(numbers["rescue"])
+        if tensors is None:
+            return
         own = self.tensors()
         fault = next((name for name in sorted({*own, *tensors}) if not _alike(own, tensors, name)), None)
         if fault is not None:

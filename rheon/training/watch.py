@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rheon.training.budget import Budget
 from rheon.training.ema import Average
 from rheon.training.randomness import Stream, generator_for
+from rheon.training.ranks import Alone
 from rheon.training.settings import Settings
 from rheon.training.source import Source
 from rheon.training.weights import Weights
@@ -28,7 +29,13 @@ class Watch:
     """
 
     def __init__(
-        self, flow: nn.Module, weights: Weights, validation: Source | None, settings: Settings, budget: Budget
+        self,
+        flow: nn.Module,
+        weights: Weights,
+        validation: Source | None,
+        settings: Settings,
+        budget: Budget,
+        ranks: Alone | None = None,
     ) -> None:
         self.average = Average(weights.moving, settings.ema_decay)
         self.best_value = math.inf
@@ -40,6 +47,7 @@ class Watch:
         self._validation = validation
         self._settings = settings
         self._budget = budget
+        self._ranks = ranks or Alone()
         self._averaged_flow = None if validation is None else copy.deepcopy(flow).eval()
 
     @property
@@ -83,29 +91,32 @@ class Watch:
         self._weights.copy_into(self._averaged_flow, self.average.values)
         # No activations are kept for a backward pass, so several batches fit where one did in training.
         chunk = max(4 * self._settings.batch_size // self._settings.accumulate, 1)
-        value = mean_nats(self._averaged_flow, self._validation, chunk, self._settings.seed)
+        value = mean_nats(self._averaged_flow, self._validation, chunk, self._settings.seed, self._ranks)
         if best := value < self.best_value:
             self.best_value, self._best_progress = value, progress
             self._best = [tensor.clone() for tensor in self.average.values]
         patience = self._settings.patience
         self.hopeless = patience is not None and progress - self._best_progress > patience
         steps = _STEPS_PER_BATCH * len(self._validation) / self._settings.batch_size
-        cost = self._budget.spend(steps, time.perf_counter() - start)
+        cost = self._ranks.first(self._budget.spend(steps, time.perf_counter() - start))
         self._due = progress + max(self._settings.validate_every, cost / _LARGEST_SHARE)
         return value, best
 
 
 @torch.no_grad()
-def mean_nats(flow: nn.Module, source: Source, chunk: int, seed: int) -> float:
+def mean_nats(flow: nn.Module, source: Source, chunk: int, seed: int, ranks: Alone | None = None) -> float:
     """Mean of -log p over all rows of a source, in nats per row, summed in float64.
 
     Rows go through in fixed chunks, and the noise of a chunk depends on the seed and its place alone, so two
-    calls differ by the weights and nothing else.
+    calls differ by the weights and nothing else. Several processes take chunks in turn.
     """
+    ranks = ranks or Alone()
     device = next(flow.parameters()).device
     total = torch.zeros((), dtype=torch.float64, device=device)
     for place, start in enumerate(range(0, len(source), chunk)):
+        if place % ranks.count != ranks.rank:
+            continue
         rows = torch.arange(start, min(start + chunk, len(source)), device=device)
         x, context = source.batch(rows, generator_for(seed, Stream.VALIDATION, place, device))
         total -= flow(x, context).sum(dtype=torch.float64)
-    return float(total) / len(source)
+    return float(ranks.sum(total)) / len(source)
