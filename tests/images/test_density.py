@@ -11,8 +11,8 @@ from PIL import Image
 import rheon
 from rheon import DataError, ImageDensity, RheonError
 from rheon.architectures import multiscale_realnvp, nice
-from rheon.images import Flip
-from rheon.training import Settings
+from rheon.images import Flip, Preparation, read_images
+from rheon.training import Checkpoints, Settings
 
 RNG = np.random.default_rng(0)
 IMAGES = (RNG.random((400, 4, 4)) ** 2 * 5).astype(np.uint8)
@@ -143,8 +143,36 @@ def test_pictures_that_are_left_out_are_told(model, tmp_path):
     assert "1 left out" in fitted.info["data"]["description"]
     with pytest.warns(UserWarning, match=r"03\.png"):
         assert fitted.log_prob(tmp_path).shape == (19,)
-    read = rheon.images.read_images(tmp_path)
+    read = read_images(tmp_path)
     assert np.array_equal(fitted.log_prob(read), fitted.log_prob(read.images))
+
+
+def test_a_run_on_crops_that_was_broken_off_ends_with_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr("rheon.images.pictures.MEMORY", 0)
+    (tmp_path / "p").mkdir()
+    for i in range(3):
+        Image.fromarray(RNG.integers(0, 256, (20, 24), dtype=np.uint8)).save(tmp_path / "p" / f"{i}.png")
+    photographs = read_images(tmp_path / "p", prepare=Preparation(4, "random"))
+    settings = Settings(steps=8, batch_size=16, threads=1)
+
+    def training(name):
+        checkpoints = Checkpoints(tmp_path / name, tell=lambda words: None)
+        model = ImageDensity("nice", augment=[Flip()])
+        return model, checkpoints, model.training(photographs, settings, checkpoints)
+
+    whole, _, records = training("whole")
+    assert len(list(records)) == 8
+    _, checkpoints, records = training("broken")
+    assert len(list(itertools.islice(records, 5))) == 5
+    assert checkpoints.save()
+    records.close()
+    again, _, records = training("broken")
+    assert len(list(records)) == 8
+    for first, second in zip(whole.fitted.parameters(), again.fitted.parameters(), strict=True):
+        assert torch.equal(first, second)
+    photographs = photographs.take(np.arange(100))
+    with pytest.raises(RheonError, match="differs in data"):
+        next(training("broken")[2])
 
 
 def test_flips_and_shifts_are_for_training_alone():

@@ -181,3 +181,30 @@ def test_cifar_in_its_archive_and_its_python_version(tmp_path):
     pickled = {f"cifar-10-batches-py/data_batch_{i}": b"\x80\4" for i in range(1, 6)}
     with pytest.raises(DataError, match=r"pickled objects.*cifar-10-binary\.tar\.gz"):
         read_images(tar(tmp_path / "cifar-10-python.tar.gz", pickled, "w:gz"))
+
+
+def test_no_damage_is_anything_but_an_error_in_words_or_a_stated_skip(tmp_path):
+    rng, told = np.random.default_rng(5), []
+    whole = {
+        "a.tar": tar(tmp_path / "tar", FILES).read_bytes(),
+        "a.tgz": tar(tmp_path / "tgz", FILES, "w:gz").read_bytes(),
+        "a.zip": zipped(tmp_path / "zip", FILES).read_bytes(),
+    }
+    for round_ in range(150):
+        name = list(whole)[round_ % 3]
+        data = bytearray(whole[name])
+        if round_ % 4 == 0:
+            del data[rng.integers(len(data)) :]
+        for place in rng.integers(0, max(len(data), 1), 3) if data else ():
+            data[place] = rng.integers(256)
+        (tmp_path / name).write_bytes(data)
+        try:
+            found = read_images(tmp_path / name)
+        except DataError as error:
+            told.append(str(error))
+        else:
+            for image, member in zip(found.images, found.names, strict=True):
+                if member in FILES:
+                    assert np.array_equal(image, IMAGES[int(member[-5])].transpose(2, 0, 1)), (round_, member)
+    assert 30 < len(told) < 120
+    assert not any("\n" in words for words in told)
