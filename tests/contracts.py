@@ -28,9 +28,11 @@ from rheon.bijections import (
     LULinear,
     MaskedCoupling,
     Permutation,
+    QuantileMap,
     Scaling,
     Squeeze,
     Standardise,
+    Whitening,
 )
 from rheon.conditioners import MLP, ConvNet, ResidualMLP
 from rheon.elementwise import Affine, Elementwise, MixtureOfLogistics, RationalQuadraticSpline, Shift
@@ -150,6 +152,15 @@ ELEMENTWISE: dict[str, Callable[[], Elementwise]] = {
     "mixture, 1 component": lambda: MixtureOfLogistics(components=1),
 }
 
+
+def quantile_map() -> QuantileMap:
+    """Three columns: of uneven knots and light tails, of fewer knots and heavy tails, and a line."""
+    x = torch.tensor([[-2.0, -0.3, 0.1, 0.9], [-0.5, 0.0, 0.4, 0.4], [-1.0, 1.0, 1.0, 1.0]])
+    z = torch.tensor([[-1.5, -1.0, 0.2, 1.1], [-1.0, 0.1, 1.2, 1.2], [-2.0, 2.0, 2.0, 2.0]])
+    slopes = torch.tensor([[0.3, 0.8, 1.7, 0.9], [2.0, 1.0, 3.0, 3.0], [2.0, 2.0, 2.0, 2.0]])
+    return QuantileMap(x, z, slopes, torch.tensor([[0.0, -4.0], [0.3, 1.0], [-1.0, -1.0]]))
+
+
 # ---- bijections: name → case ---------------------------------------------------------------------
 
 
@@ -244,6 +255,10 @@ BIJECTIONS: dict[str, Case] = {
     "standardise": Case(
         lambda: Standardise(torch.tensor([1.0, -20.0, 0.5]), torch.tensor([0.1, 30.0, 2.0])), (3,)
     ),
+    "quantile map": Case(quantile_map, (3,)),
+    "whitening": Case(
+        lambda: Whitening(torch.tensor([1.0, -2.0]), torch.tensor([[0.5, 0.2], [-0.3, 2.0]])), (2,)
+    ),
     "logit of a vector": Case(lambda: Logit(17, 0.01), (3,), highest=17),
     "logit of an image": Case(Logit, (1, 3, 3), highest=256),
 }
@@ -258,6 +273,8 @@ ARCHITECTURES: dict[str, Callable[..., Flow]] = {
     "realnvp": lambda **given: architectures.realnvp(5, couplings=4, hidden=(6,), **given),
     "realnvp of one feature": lambda **given: architectures.realnvp(1, couplings=2, hidden=(6,), **given),
     "spline": lambda **given: architectures.spline_coupling(5, couplings=3, hidden=(6,), bins=4, **given),
+    "tabular": lambda **given: architectures.tabular(5, 3, width=6, bins=4, **given),
+    "tabular, one feature": lambda **given: architectures.tabular(1, 2, 6, bins=4, **given),
     "multiscale": lambda **given: architectures.multiscale_realnvp((1, 8, 8), 3, 4, 1, **given),
     "multiscale of colours": lambda **given: architectures.multiscale_realnvp((3, 4, 4), 2, 4, 1, **given),
     "multiscale spline": lambda **given: architectures.multiscale_spline((2, 4, 4), 2, 4, 1, **given),

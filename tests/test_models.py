@@ -80,7 +80,7 @@ def test_a_directory_that_is_no_model_is_refused(tmp_path):
 def test_another_seed_gives_other_initial_weights():
     rows = RNG.normal(size=(30, 2))
     weights = [TableDensity().fit(rows, steps=1, seed=seed).fitted.state_dict() for seed in (0, 1)]
-    name = next(name for name in weights[0] if name.endswith("theta"))
+    name = next(name for name in weights[0] if name.endswith("stem.weight"))
     assert (weights[0][name] - weights[1][name]).abs().max() > 0.1
 
 

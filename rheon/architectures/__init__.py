@@ -6,6 +6,7 @@ from rheon.architectures.paper import realnvp_cifar10, realnvp_imagenet32
 from rheon.architectures.realnvp import realnvp
 from rheon.architectures.recipe import ARCHITECTURES, build
 from rheon.architectures.spline import spline_coupling
+from rheon.architectures.tabular import tabular
 
 __all__ = [
     "ARCHITECTURES",
@@ -17,4 +18,5 @@ __all__ = [
     "realnvp_cifar10",
     "realnvp_imagenet32",
     "spline_coupling",
+    "tabular",
 ]

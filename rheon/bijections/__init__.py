@@ -7,8 +7,9 @@ from rheon.bijections.composition import Composition, Inverse
 from rheon.bijections.coupling import Coupling
 from rheon.bijections.factor_out import FactorOut
 from rheon.bijections.fixed import Logit, Standardise
-from rheon.bijections.linear import InvertibleConv1x1, LULinear
+from rheon.bijections.linear import InvertibleConv1x1, LULinear, Whitening
 from rheon.bijections.masked import MaskedCoupling
+from rheon.bijections.quantile import QuantileMap
 from rheon.bijections.reshape import Flatten, Permutation, Squeeze
 from rheon.bijections.scaling import Scaling
 
@@ -26,7 +27,9 @@ __all__ = [
     "Logit",
     "MaskedCoupling",
     "Permutation",
+    "QuantileMap",
     "Scaling",
     "Squeeze",
     "Standardise",
+    "Whitening",
 ]

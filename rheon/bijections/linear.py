@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rheon.bijections.base import Bijection, check_channels
+from rheon.bijections.base import Bijection, check_channels, check_event
+from rheon.errors import RheonError
 from rheon.partitions import fixed_permutation
 
 
@@ -121,6 +122,62 @@ class InvertibleConv1x1(Bijection):
         pixels = x.movedim(1, 3)  # a view where memory is channels-last
         y, log_det = map_(pixels.flatten(0, 2))
         return y.view(pixels.shape).movedim(3, 1), log_det[: len(x)] * (x.shape[2] * x.shape[3])
+
+
+class Whitening(Bijection):
+    """z = W (x - mean), W fixed: log|det| = log|det W|. Event (D,).
+
+    With W W^T the inverse of a covariance, z has unit variances and no correlations.
+
+    Reference: Kessy, Lewin, Strimmer, *Optimal whitening and decorrelation*, 2018, arXiv:1512.00809.
+
+    Args:
+        mean: (D,).
+        matrix: W, (D, D), invertible.
+
+    Raises:
+        RheonError: shapes differ, a value is not finite, or W is singular; from ``latent_shapes``, an event
+            of another shape.
+
+    >>> import torch
+    >>> f = Whitening(mean=torch.tensor([1.0, 0.0]), matrix=torch.tensor([[2.0, 0.0], [1.0, 1.0]]))
+    >>> f(torch.tensor([[2.0, 5.0]]))
+    (tensor([[2., 6.]]), tensor([0.6931]))
+    """
+
+    mean: Tensor
+    matrix: Tensor
+
+    def __init__(self, mean: Tensor, matrix: Tensor) -> None:
+        super().__init__()
+        if mean.dim() != 1 or matrix.shape != (len(mean), len(mean)):
+            raise RheonError(
+                f"Whitening: mean must be (D,) and matrix (D, D), got {tuple(mean.shape)} and "
+                f"{tuple(matrix.shape)}."
+            )
+        log_det = torch.linalg.slogdet(matrix)[1]
+        if not bool(torch.isfinite(mean).all() & torch.isfinite(matrix).all() & torch.isfinite(log_det)):
+            raise RheonError("Whitening: mean and matrix must be finite, and the matrix invertible.")
+        self.register_buffer("mean", mean)
+        self.register_buffer("matrix", matrix)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        with _own_precision(x):
+            return (x - self.mean) @ self.matrix.T, self._log_det(x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        with _own_precision(z):
+            return torch.linalg.solve(self.matrix, z.T).T + self.mean, -self._log_det(z)
+
+    def _log_det(self, x: Tensor) -> Tensor:
+        return torch.linalg.slogdet(self.matrix)[1].expand(len(x))
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_event(self, event_shape, self.mean.shape)
+        return super().latent_shapes(event_shape)
+
+    def extra_repr(self) -> str:
+        return str(len(self.mean))
 
 
 def _own_precision(x: Tensor) -> torch.autocast:

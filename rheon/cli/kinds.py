@@ -18,13 +18,13 @@ def unit(model: Model) -> Unit:
     """What its figures are in: bits per dimension, or mean log p in the columns' own units."""
     if isinstance(model, ImageDensity):
         return Unit.bits_per_dim(model.shape)
-    assert model.standardise is not None
-    return Unit.mean_log_prob(-float(model.standardise.scale.log().sum()))
+    return Unit.mean_log_prob(model.continuous.log_det)
 
 
 def parameters(model: Model) -> int:
     """How many numbers it learns."""
-    return sum(parameter.numel() for parameter in model.fitted.parameters() if parameter.requires_grad)
+    flows = [model.fitted] if isinstance(model, ImageDensity) else model.continuous.fitted
+    return sum(p.numel() for flow in flows for p in flow.parameters() if p.requires_grad)
 
 
 def architecture(model: Model) -> str:

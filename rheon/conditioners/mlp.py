@@ -14,6 +14,9 @@ NARROW = 32
 """Up to so many outputs, ψ lies features-first in memory, with strides (1, B): what follows then runs along
 the batch, and not along rows of a few numbers, several times faster."""
 
+_FEATURES_FIRST = 256
+"""The same for residual networks, which have more to do for each row."""
+
 
 class MLP(nn.Module):
     """ψ = W_n relu(… relu(W_1 [x_A, context])): (B, in_features), (B, context_features) → (B, out_features).
@@ -76,7 +79,7 @@ class MLP(nn.Module):
 
 
 class ResidualMLP(nn.Module):
-    """h ← h + W₂ relu(W₁ relu(h)), ``blocks`` times, between a linear stem and a zeroed linear head.
+    """h ← h + W₂ drop(relu(W₁ relu(h))), ``blocks`` times, between a linear stem and a zeroed linear head.
 
     The context enters at the stem and again in each block, so depth does not wash it out.
     (B, in_features), (B, context_features) → (B, out_features).
@@ -89,9 +92,11 @@ class ResidualMLP(nn.Module):
         width: features of h.
         blocks: residual blocks, of two linear layers each.
         context_features: M; without it a context is not looked at.
+        dropout: share of each block's inner features that is left out in training.
 
     Raises:
-        RheonError: when called, a context is missing or is not (B, context_features).
+        RheonError: ``dropout`` is not in [0, 1); when called, a context is missing or is not
+            (B, context_features).
 
     >>> import torch
     >>> from rheon.conditioners import ResidualMLP
@@ -100,10 +105,19 @@ class ResidualMLP(nn.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, width: int = 64, blocks: int = 2, context_features: int = 0
+        self,
+        in_features: int,
+        out_features: int,
+        width: int = 64,
+        blocks: int = 2,
+        context_features: int = 0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise RheonError(f"ResidualMLP: dropout must be at least 0 and below 1, got {dropout}.")
         self.context_features = context_features
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.stem = linear(in_features + context_features, width)
         self.inner = nn.ModuleList(linear(width + context_features, width) for _ in range(blocks))
         self.outer = nn.ModuleList(zero_linear(width, width) for _ in range(blocks))
@@ -114,8 +128,11 @@ class ResidualMLP(nn.Module):
         for inner, outer in zip(self.inner, self.outer, strict=True):
             # relu, not relu_: h itself goes on beside the block
             r = _apply(inner, with_context(h.relu(), context, self.context_features)).relu_()
-            h = h + _apply(outer, r)
-        return _apply(self.head, h.relu())
+            h = h + _apply(outer, self.dropout(r))
+        h, weight, bias = h.relu(), self.head.weight, self.head.bias
+        if len(bias) <= _FEATURES_FIRST:
+            return torch.addmm(bias.unsqueeze(1), weight, h.t()).t()
+        return product(h, weight, bias)
 
 
 def _apply(layer: nn.Module, x: Tensor) -> Tensor:

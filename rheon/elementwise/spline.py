@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rheon.elementwise.base import Elementwise
+from rheon.elementwise.spline_node import SplineNode, suits
 from rheon.errors import RheonError
 
 
@@ -57,6 +58,14 @@ class RationalQuadraticSpline(Elementwise):
         self._slope_offset = math.log(math.expm1(1 - self.min_slope))
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        if suits(x, params):
+            numbers = (self.bins, self.bound, self.min_bin, self.min_slope, self._slope_offset)
+            y, log_slope = SplineNode.apply(x, params, self.plain, numbers)
+            return y, log_slope
+        return self.plain(x, params)
+
+    def plain(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """``forward``, one operation after the other."""
         # Clamped before the spline, so that the branch not taken in `where` has a finite gradient too.
         inside = x.clamp(-self.bound, self.bound)
         knots_x, knots_y, slopes = self._knots(params)

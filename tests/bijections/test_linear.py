@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from rheon.bijections import InvertibleConv1x1, LULinear
+from rheon.bijections import InvertibleConv1x1, LULinear, Whitening
+from rheon.errors import RheonError
 from tests.contracts import jacobian, noise, perturbed
 
 
@@ -73,3 +74,18 @@ def test_convolution_in_float32_agrees_with_its_jacobian_in_float64():
     _, log_det = layer(x)
     exact = torch.linalg.slogdet(jacobian(lambda v: layer.double()(v)[0], x[0].double()))[1]
     assert log_det.item() == pytest.approx(exact.item(), rel=1e-5)
+
+
+def test_whitening_takes_a_covariance_to_the_identity():
+    x = torch.tensor([[2.0, 1.0], [0.0, 3.0]], dtype=torch.float64) @ noise(2, 500) + 7
+    values, vectors = torch.linalg.eigh(torch.cov(x))
+    z, log_det = Whitening(x.mean(1), (vectors / values.sqrt()) @ vectors.T)(x.T)
+    torch.testing.assert_close(torch.cov(z.T), torch.eye(2, dtype=torch.float64))
+    torch.testing.assert_close(log_det, (-values.log().sum() / 2).expand(500))
+
+
+def test_whitening_by_a_singular_matrix_is_refused():
+    with pytest.raises(RheonError, match="invertible"):
+        Whitening(torch.zeros(2), torch.ones(2, 2))
+    with pytest.raises(RheonError, match=r"\(D, D\)"):
+        Whitening(torch.zeros(2), torch.eye(3))

@@ -82,3 +82,22 @@ def test_input_stays_as_it_was(make):
     before = x.clone()
     net(x)
     assert torch.equal(x, before)
+
+
+def test_dropout_changes_training_alone_and_must_be_a_share():
+    net = perturbed(ResidualMLP(3, 4, 16, 2, dropout=0.5), scale=0.5)
+    plain = ResidualMLP(3, 4, 16, 2).double()
+    plain.load_state_dict(net.state_dict())
+    x = noise(10, 3)
+    assert torch.equal(net(x), plain(x))
+    assert not torch.allclose(net.train()(x), net(x))
+    with pytest.raises(RheonError, match="dropout"):
+        ResidualMLP(3, 4, dropout=1.0)
+
+
+def test_a_wide_head_gives_what_a_narrow_one_gives():
+    net = perturbed(ResidualMLP(3, 300, 8, 1))
+    x = noise(10, 3)
+    h = net.stem(x)
+    h = h + net.outer[0](net.inner[0](h.relu()).relu())
+    torch.testing.assert_close(net(x), net.head(h.relu()))

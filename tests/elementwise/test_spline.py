@@ -131,3 +131,38 @@ def test_bins_that_do_not_fit_are_refused(bins):
 def test_bound_must_be_positive(bound):
     with pytest.raises(RheonError, match="bound"):
         RationalQuadraticSpline(8, bound)
+
+
+def ways(
+    bins: int, bound: float, dtype: torch.dtype
+) -> tuple[RationalQuadraticSpline, torch.Tensor, torch.Tensor]:
+    map_ = RationalQuadraticSpline(bins, bound)
+    x = (1.5 * noise(200, 4, dtype=dtype)).requires_grad_()
+    return map_, x, (1.5 * noise(200, map_.num_params, 4, seed=2, dtype=dtype)).requires_grad_()
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["rows first", "batch last in memory"])
+@pytest.mark.parametrize("bins", [2, 7])
+def test_the_one_node_gives_what_the_plain_computation_gives(bins, first):
+    map_, x, params = ways(bins, 2.0, torch.float64)
+    if first:
+        params = params.detach().permute(1, 2, 0).contiguous().permute(2, 0, 1).requires_grad_()
+    by_y, by_l = noise(200, 4, seed=3), noise(200, 4, seed=4)
+    found = []
+    for way in (map_, map_.plain):
+        y, log_slope = way(x, params)
+        found.append((y, log_slope, *torch.autograd.grad((by_y * y + by_l * log_slope).sum(), (x, params))))
+    for one_node, plain in zip(*found, strict=True):
+        torch.testing.assert_close(one_node, plain, rtol=1e-9, atol=1e-10)
+
+
+def test_the_one_node_can_be_derived_twice():
+    map_, x, params = ways(3, 2.0, torch.float64)
+    assert torch.autograd.gradgradcheck(map_, (x[:3], params[:3]))
+    assert torch.autograd.gradcheck(map_, (x[:3], params[:3]))
+
+
+def test_parameters_that_are_no_numbers_give_no_number():
+    map_, x, params = ways(3, 2.0, torch.float32)
+    _, log_slope = map_(x.detach(), torch.full_like(params, torch.nan))
+    assert log_slope.isnan().all()

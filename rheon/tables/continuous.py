@@ -1,0 +1,384 @@
+"""Continuous: the density of real columns, given others or not, in the columns' own units."""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rheon.architectures import ARCHITECTURES, build, tabular
+from rheon.datasets import random_split
+from rheon.errors import DataError, ModelError, RheonError
+from rheon.flow import Flow
+from rheon.storage import load_module
+from rheon.tables.floor import Mixture, flow_weight
+from rheon.tables.preprocessing import Preprocessing, standardising
+from rheon.training import Checkpoints, Record, Settings, fingerprint, train
+from rheon.training.threads import lent_threads
+
+Architecture = Callable[[int], Flow]
+
+TILE = 2048
+"""Rows that are scored together. Fixed, so that a row's score has the same bits in any batch."""
+
+_LEAST = 20
+"""Rows to learn from, at least."""
+
+_FOLDS = 5
+_MANY = 5000
+"""Rows from which one flow learns from nine tenths, in place of five from four fifths each."""
+
+
+class Continuous:
+    """p(y | context) of real columns y, by flows on preprocessed columns and a mixture beside them.
+
+        log p(y) = log( w / M Σ_m p_m(z) + (1 - w) p_mixture(z) ) + log|det ∂z/∂y|
+
+    z are the columns as :class:`~rheon.tables.preprocessing.Preprocessing` makes them. Below 5,000 rows there
+    are M = 5 flows, each of which learns from four fifths of the rows and is judged by the others, so that
+    every row takes part in both; from there on one flow, with a tenth of the rows to judge it. w is what
+    makes the rows judged by most probable.
+
+    Args:
+        architecture: ``"tabular"`` for all of this. Any other name of :mod:`rheon.architectures` that takes
+            vectors, or function of D that returns a :class:`~rheon.Flow`: one flow, and no mixture.
+
+    >>> y = np.random.default_rng(0).normal(size=(200, 2))
+    >>> density = Continuous()
+    >>> for record in density.training(y, None, Settings(steps=2)):
+    ...     pass
+    >>> density.log_prob(y).shape, density.sample(5, generator=torch.Generator()).shape
+    (torch.Size([200]), torch.Size([5, 2]))
+    """
+
+    def __init__(self, architecture: str | Architecture = "tabular") -> None:
+        self.architecture = architecture
+        if isinstance(architecture, str) and _SHORT.get(architecture, architecture) not in _FOR_TABLES:
+            known = ", ".join((*_SHORT, *_FOR_TABLES))
+            raise RheonError(f"architecture {architecture!r} is not known for tables; there are {known}.")
+        self.flows: list[Flow] = []
+        self.rows = (0, 0)
+        """How many rows there are to learn from, and how many to judge by."""
+        self.weight = 1.0
+        """w, the weight of the flows."""
+        self.mixture: Mixture | None = None
+        self.preprocessing: Preprocessing | None = None
+        self.given: Preprocessing | None = None
+        """What the context goes through, where there is one."""
+        self.log_det = 0.0
+        """Mean of log|det ∂z/∂y| over the rows judged by: what a validation, in z, lacks to log p(y)."""
+
+    @property
+    def features(self) -> int:
+        """D."""
+        return self.fitted[0].event_shape[0]
+
+    @property
+    def fitted(self) -> list[Flow]:
+        """The flows; a :class:`~rheon.RheonError` before ``training``."""
+        if not self.flows:
+            raise RheonError("this density has learned nothing yet.")
+        return self.flows
+
+    def training(
+        self,
+        y: Any,
+        context: Any,
+        settings: Settings,
+        checkpoints: Checkpoints | None = None,
+    ) -> Generator[Record, None, None]:
+        """Learns from rows y (N, D) and context (N, M) or None, float64, and yields a record after each step.
+
+        With ``checkpoints`` it goes on from where an earlier one of the same rows and settings was stopped.
+
+        Raises:
+            DataError: there are too few rows, or a column does not vary.
+        """
+        y, context = _real(y), None if context is None else _real(context)
+        if len(y) < _LEAST:
+            raise DataError(
+                f"table: {len(y)} rows are too few to learn a density from and to validate it; give at least "
+                f"{_LEAST}."
+            )
+        with lent_threads(1):
+            self.preprocessing = Preprocessing.fit(y)
+            z = self.preprocessing.training_rows(y)
+            self.given = None if context is None else Preprocessing.fit(context, whiten=False)
+            given = None if context is None or self.given is None else self.given.training_rows(context)
+            default = self.architecture == "tabular"
+            fold = _fold_of_each(len(z), settings.seed, _FOLDS if default and len(z) < _MANY else 1)
+            folds = [
+                ((fold != k).nonzero()[:, 0], (fold == k).nonzero()[:, 0]) for k in range(int(fold.max()) + 1)
+            ]
+            self.log_det = float(self.preprocessing.forward(y[fold >= 0])[1].mean())
+            floor = Mixture.fit(z, folds, settings.seed) if default and context is None else None
+        self.rows = (len(z), len(z)) if len(folds) > 1 else (len(folds[0][0]), len(folds[0][1]))
+        self.mixture, self.weight = None, 1.0
+        self.flows = self._flows(z, given, len(folds), settings.seed)
+        if checkpoints is not None:
+            recipe = self.flows[0].recipe
+            checkpoints.identity |= {
+                "architecture": recipe and recipe.name,
+                "arguments": recipe and dict(recipe.arguments),
+                "members": len(self.flows),
+                "data": fingerprint(z.numpy()),
+            }
+        members = _Members(self.flows)
+        learn, judge = _Folds(z, given, fold, learn=True), _Folds(z, given, fold, learn=False)
+        try:
+            with closing(train(members, learn, judge, settings, checkpoints)) as records:
+                yield from records
+        finally:  # also where it is ended early: the flows are then the best so far
+            if not sys.is_finalizing():
+                members.eval()
+                with lent_threads(1):
+                    self._weigh(floor, z, folds)
+
+    def _flows(self, z: Tensor, given: Tensor | None, members: int, seed: int) -> list[Flow]:
+        """The untrained flows; a function of the user's own decides its initial weights itself."""
+        n, d = z.shape
+        m = 0 if given is None else given.shape[1]
+        if self.architecture == "tabular":
+            return [tabular(d, **_size(n), context_features=m, seed=seed + k) for k in range(members)]
+        if isinstance(self.architecture, str):
+            name = _SHORT.get(self.architecture, self.architecture)
+            return [ARCHITECTURES[name](d, context_features=m, seed=seed)]
+        flow = self.architecture(d)
+        if not isinstance(flow, Flow):
+            raise RheonError(f"architecture must return a rheon.Flow, it returned a {type(flow).__name__}.")
+        return [flow]
+
+    def _weigh(
+        self, floor: tuple[Mixture, Tensor] | None, z: Tensor, folds: list[tuple[Tensor, Tensor]]
+    ) -> None:
+        """Sets w by the rows that neither the flows nor the mixture have learned from."""
+        if floor is None:
+            return
+        self.mixture, beside = floor
+        judged = torch.cat([left_out for _, left_out in folds])
+        with torch.no_grad():
+            ours = torch.cat(
+                [
+                    flow(z[rows]).double()
+                    for flow, (_, left_out) in zip(self.flows, folds, strict=True)
+                    for rows in left_out.split(TILE)
+                ]
+            )
+        self.weight = flow_weight(ours, beside[judged])
+
+    @torch.no_grad()
+    def log_prob(self, y: Any, context: Any = None) -> Tensor:
+        """log p of each row, (N,) float64, in nats, per product of the columns' units."""
+        y, context = _real(y), None if context is None else _real(context)
+        scores = torch.empty(len(y), dtype=torch.float64)
+        for start in range(0, len(y), TILE):
+            part = slice(start, min(start + TILE, len(y)))
+            found = self._tile(_filled(y[part]), None if context is None else _filled(context[part]))
+            scores[part] = found[: part.stop - part.start]
+        return scores
+
+    def _tile(self, y: Tensor, context: Tensor | None) -> Tensor:
+        flows, preprocessing = self.fitted, self.preprocessing
+        assert preprocessing is not None
+        z, log_det = preprocessing.forward(y)
+        given = self._context(context)
+        narrow = z.float()
+        log_p = torch.stack([flow(narrow, given).double() for flow in flows]).logsumexp(0) - np.log(
+            len(flows)
+        )
+        if self.mixture is not None:
+            # Both are there in every far corner: a flow that gives no number leaves the mixture's.
+            beside = self.mixture.log_prob(z) + np.log1p(-self.weight)
+            log_p = torch.logaddexp(log_p + np.log(self.weight), beside)
+        return log_p + log_det
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        context: Any = None,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """n rows, (n, D) float64, in the columns' own units; one for each row of the context, if any."""
+        flows, preprocessing = self.fitted, self.preprocessing
+        assert preprocessing is not None
+        if generator is None:
+            generator = torch.Generator()
+            generator.seed()
+        given = self._context(None if context is None else _real(context))
+        chances = torch.full((len(flows) + 1,), self.weight / len(flows), dtype=torch.float64)
+        chances[-1] = 0.0 if self.mixture is None else 1 - self.weight
+        which = chances.multinomial(n, replacement=True, generator=generator) if n else torch.empty(0)
+        z = torch.empty(n, self.features, dtype=torch.float64)
+        for k, flow in enumerate(flows):
+            rows = (which == k).nonzero()[:, 0]
+            for part in rows.split(TILE):
+                own = None if given is None else given[part]
+                z[part] = flow.sample(len(part), own, temperature, generator).double()
+        if self.mixture is not None:
+            rows = (which == len(flows)).nonzero()[:, 0]
+            z[rows] = self.mixture.sample(len(rows), temperature, generator)
+        return preprocessing.inverse(z)
+
+    def _context(self, context: Tensor | None) -> Tensor | None:
+        if (context is None) != (self.given is None):
+            raise RheonError(
+                "context is missing: this density was learned given one."
+                if context is None
+                else "context was given, but this density was learned without one."
+            )
+        return None if context is None or self.given is None else self.given.forward(context)[0].float()
+
+    def config(self) -> dict[str, Any]:
+        """Plain facts for config.json, from which with :meth:`tensors` ``from_files`` builds it again."""
+        recipe = self.fitted[0].recipe
+        assert recipe is not None
+        return {
+            "architecture": {"name": recipe.name, "arguments": dict(recipe.arguments)},
+            "members": len(self.flows),
+            "flow_weight": self.weight,
+            "log_det": self.log_det,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name."""
+        assert self.preprocessing is not None
+        groups: dict[str, dict[str, Tensor]] = {"columns": self.preprocessing.tensors()}
+        if self.given is not None:
+            groups["given"] = self.given.tensors()
+        if self.mixture is not None:
+            groups["mixture"] = self.mixture.tensors()
+        groups |= {f"flow{k}": flow.state_dict() for k, flow in enumerate(self.fitted)}
+        return {f"{group}.{name}": t for group, named in groups.items() for name, t in named.items()}
+
+    def round_trip_error(self, y: Any) -> float:
+        """max |f⁻¹(f(z)) - z| over the rows and flows, z as the flows are given it; without a context."""
+        assert self.preprocessing is not None
+        z = self.preprocessing.forward(_real(y))[0].float()
+        with torch.no_grad():
+            errors = [flow.from_latents(flow.latents(z)) - z for flow in self.fitted]
+        return float(torch.stack(errors).abs().max())
+
+    @classmethod
+    def from_files(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """What :meth:`config` and :meth:`tensors` gave, read by ``storage.read_model``."""
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in _of_this_version(config, tensors).items():
+            group, _, rest = name.partition(".")
+            groups.setdefault(group, {})[rest] = tensor
+        try:
+            name, arguments = config["architecture"]["name"], config["architecture"]["arguments"]
+            members, weight = config.get("members", 1), config.get("flow_weight", 1.0)
+            preprocessing = Preprocessing.from_tensors(groups.pop("columns"))
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"the model directory of a table lacks {error}.") from None
+        if name not in _FOR_TABLES:
+            raise ModelError(
+                f"config.json names the architecture {name!r}, which this rheon has not for tables."
+            )
+        if type(members) is not int or not 1 <= members <= _FOLDS or not isinstance(weight, float):
+            raise ModelError("config.json must give the number of members, and the weight of the flows.")
+        if set(groups) - {"given", "mixture"} != {f"flow{k}" for k in range(members)}:
+            raise ModelError("the weights are not those of the flows that config.json names.")
+        self = cls(name)
+        self.weight, self.preprocessing, self.log_det = weight, preprocessing, config.get("log_det", 0.0)
+        features = len(preprocessing.layers[0].mean)
+        if "given" in groups:
+            self.given = Preprocessing.from_tensors(groups["given"])
+        if "mixture" in groups:
+            self.mixture = Mixture.from_tensors(groups["mixture"], features)
+        if not 0 < weight <= 1 or (weight == 1) != (self.mixture is None):
+            raise ModelError(f"config.json gives the flows a weight of {weight}, which does not fit.")
+        self.flows = [
+            load_module(lambda: build(name, arguments), groups[f"flow{k}"]).eval() for k in range(members)
+        ]
+        if any(tuple(flow.event_shape) != (features,) for flow in self.flows):
+            raise ModelError(f"the preprocessing has {features} columns, the flow takes another number.")
+        return self
+
+
+def _of_this_version(config: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by the names that they have here; version 0.1 standardised, and had one flow."""
+    if "members" in config or not {"mean", "scale"} <= set(tensors):
+        return tensors
+    flow = {name.replace("flow.", "flow0.", 1): tensor for name, tensor in tensors.items()}
+    mean, scale = flow.pop("mean"), flow.pop("scale")
+    return flow | {f"columns.{name}": t for name, t in standardising(mean, scale).tensors().items()}
+
+
+class _Members(nn.Module):
+    """Flows side by side: log p of each row under the member that its context names, rows in their order."""
+
+    def __init__(self, flows: list[Flow]) -> None:
+        super().__init__()
+        self.flows = nn.ModuleList(flows)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        counts = context[:, 0].long().bincount(minlength=len(self.flows)).tolist()
+        given = context[:, 1:].split(counts) if context.shape[1] > 1 else [None] * len(counts)
+        parts = zip(self.flows, x.split(counts), given, strict=True)
+        return torch.cat([flow(part, own) for flow, part, own in parts])
+
+
+class _Folds:
+    """Rows for each member, in the order of members: those out of its fold to learn from, or those in it."""
+
+    def __init__(self, z: Tensor, given: Tensor | None, fold: Tensor, learn: bool) -> None:
+        self._z, self._given, self._fold, self._learn = z, given, fold, learn
+        self._members = int(fold.max()) + 1
+        self._rows = torch.arange(len(z)) if self._members > 1 or learn else (fold == 0).nonzero()[:, 0]
+        if self._members == 1 and learn:
+            self._rows = (fold != 0).nonzero()[:, 0]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = self._rows[rows]
+        fold = self._fold[rows]
+        parts = [rows[(fold != k) if self._learn else (fold == k)] for k in range(self._members)]
+        member = torch.cat([torch.full((len(part), 1), float(k)) for k, part in enumerate(parts)])
+        rows = torch.cat(parts)
+        if self._given is not None:
+            member = torch.cat((member, self._given[rows]), 1)
+        return self._z[rows], member
+
+
+def _fold_of_each(n: int, seed: int, folds: int) -> Tensor:
+    """The number of the member that each row judges; -1 for none."""
+    if folds > 1:
+        return torch.from_numpy(np.random.default_rng(seed).permutation(n) % folds)
+    fold = torch.full((n,), -1)
+    fold[torch.from_numpy(random_split(n, 0.1, seed)[1])] = 0
+    return fold
+
+
+def _size(n: int) -> dict[str, Any]:
+    """Of the networks for n rows: small where there is little to learn from."""
+    if n < 2500:
+        return {"couplings": 3, "width": 24, "bins": 4, "dropout": 0.2}
+    if n < 10_000:
+        return {"couplings": 4, "width": 64, "bins": 8, "dropout": 0.1}
+    return {"couplings": 4, "width": 64, "bins": 8, "dropout": 0.0}
+
+
+def _real(rows: Any) -> Tensor:
+    """(N, D) float64; a copy of nothing that has this form already."""
+    tensor = torch.as_tensor(rows, dtype=torch.float64)
+    if tensor.dim() != 2:
+        raise RheonError(f"rows must have shape (N, D), got {tuple(tensor.shape)}.")
+    return tensor
+
+
+def _filled(part: Tensor) -> Tensor:
+    """The rows of a tile, filled up with its first one."""
+    return torch.cat((part, part[:1].expand(TILE - len(part), -1)))
+
+
+_SHORT = {"spline": "spline_coupling"}
+
+_FOR_TABLES = ("tabular", "nice", "realnvp", "spline_coupling")
