@@ -93,7 +93,7 @@ def test_a_training_that_is_given_up_leaves_the_best_model(monkeypatch, here, rh
 
 def test_early_end_is_told_from_the_budgets_end(here, rheon):
     assert "ended with the budget" in rheon(WORDS.replace("500", "1") + " --out a").out
-    shown = rheon("fit moons --threads 1 --steps 60 --learning-rate 0.05 --out b")
+    shown = rheon("fit moons --architecture spline --threads 1 --steps 60 --learning-rate 0.05 --out b")
     assert "ended early, nothing got better" in shown.out
     assert config(here / "b")["training"]["steps"] < 60
 
