@@ -124,7 +124,7 @@ class Continuous:
                 "architecture": recipe and recipe.name,
                 "arguments": recipe and dict(recipe.arguments),
                 "members": len(self.flows),
-                "data": fingerprint(z.numpy()),
+                "data": fingerprint((y if context is None else torch.cat((y, context), 1)).numpy()),
             }
         members = _Members(self.flows)
         learn, judge = _Folds(z, given, fold, learn=True), _Folds(z, given, fold, learn=False)

@@ -15,7 +15,7 @@ from rheon.errors import ModelError
 from rheon.storage import is_unfinished
 from tests.cli.conftest import config
 
-WORDS = "fit moons --architecture realnvp --threads 1 --steps 60 --learning-rate 0.001"
+WORDS = "fit moons --architecture realnvp --threads 1 --steps 60 --learning-rate 0.0002"
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 138}
 
 
