@@ -97,6 +97,8 @@ def test_links_devices_and_hidden_files_are_no_members(tmp_path):
         "set/dir.png/": b"",
     }
     assert len(read_images(zipped(tmp_path / "a.zip", files))) == 6
+    files.pop("set/dir.png/")
+    assert read_images(tar(tmp_path / "b.tar", files)).skipped == ()
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / "link.png").symlink_to(tmp_path / "nothing.png")
     (tmp_path / "f" / "folder.png").mkdir()
