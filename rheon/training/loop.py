@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rheon.errors import RankLostError, RheonError
 from rheon.training.budget import Budget
 from rheon.training.checkpoints import Checkpoints, Nowhere
+from rheon.training.compiled import Compiled
 from rheon.training.economy import as_trained
 from rheon.training.fault import find_fault
 from rheon.training.order import Order
@@ -88,6 +89,8 @@ def train(
     if not any(p.requires_grad for p in flow.parameters()):
         raise RheonError("the flow has no parameters to train")
     trained = as_trained(flow, settings)
+    if settings.compile:
+        trained = Compiled(trained)
     return _steps(flow, trained, source, validation, settings, checkpoints or Nowhere())
 
 

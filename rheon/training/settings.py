@@ -29,6 +29,8 @@ class Settings:
             peak of memory does not grow with the number of couplings (see :mod:`rheon.memory`).
         precision: "float32", or "bfloat16" for the conditioners in training alone; z, log-determinant, loss,
             weights and everything that is validated or kept stay in float32.
+        compile: whether training goes by ``torch.compile``, which takes a minute at first; without a compiler
+            it is told so and done as usual.
         learning_rate: its peak, after warm-up.
         warmup: share of the budget in which the rate rises from zero.
         weight_decay: of AdamW, decoupled.
@@ -57,6 +59,7 @@ class Settings:
     accumulate: int = 1
     memory: Literal["store", "checkpoint", "invert"] = "store"
     precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
     learning_rate: float = 3e-3
     warmup: float = 0.05
     weight_decay: float = 1e-4
@@ -120,6 +123,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "accumulate": (lambda v: _whole(v, 1), "a whole number, at least 1"),
     "memory": (lambda v: v in ("store", "checkpoint", "invert"), '"store", "checkpoint" or "invert"'),
     "precision": (lambda v: v in ("float32", "bfloat16"), '"float32" or "bfloat16"'),
+    "compile": (lambda v: isinstance(v, bool), "true or false"),
     "learning_rate": (lambda v: _real(v, lambda x: x > 0), "a number above 0"),
     "warmup": (lambda v: _real(v, lambda x: 0 <= x < 1), "a share of the budget, from 0 to below 1"),
     "weight_decay": (lambda v: _real(v, lambda x: x >= 0), "a number, 0 or above"),

@@ -45,6 +45,7 @@ def test_an_unknown_key_is_refused_with_a_hint(key, answer):
         ("minutes", "2"),
         ("batch_size", 0),
         ("accumulate", 0),
+        ("compile", 1),
         ("memory", "none"),
         ("precision", "float16"),
         ("learning_rate", 0.0),
