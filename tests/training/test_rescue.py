@@ -109,6 +109,12 @@ def test_five_in_a_row_bring_the_last_good_state_back_and_halve_the_step_size():
     assert equal(states[129], calm_states[129])
 
 
+def test_a_state_of_which_the_next_step_is_not_finite_is_not_kept():
+    _, _, states, _ = run(range(200, 205))
+    assert torch.equal(states[204][0], states[99][0])
+    assert not torch.equal(states[199][0], states[99][0])
+
+
 def test_four_in_a_row_do_not():
     _, records, states, _ = run([*range(130, 134), *range(135, 139)])
     assert equal(states[138], states[134])
