@@ -91,7 +91,8 @@ class Crops(Pixels):
 
     def split(self, fraction: float, seed: int) -> tuple[tuple[Pixels, Rows], tuple[Pixels, Rows]]:
         """By picture, or of few pictures by region."""
-        regions = [self._as_regions()[place] for place in np.unique(self._region_of)]
+        every = self._as_regions()
+        regions = [every[place] for place in np.unique(self._region_of)]
         pictures = np.unique([region.picture for region in regions])
         if len(pictures) >= _FEW_PICTURES:
             _, held_out = random_split(len(pictures), fraction, seed)
