@@ -125,7 +125,8 @@ class Pixels(ABC):
     def _image(self, place: Place) -> NDArray[np.uint8]:
         picture, top, left = place
         height, width = self.shape[2:]
-        return self.pictures.pixels(picture)[:, top : top + height, left : left + width]
+        # A copy: a view would hold the whole picture.
+        return self.pictures.pixels(picture)[:, top : top + height, left : left + width].copy()
 
     def _fetch(self, places: list[Place]) -> NDArray[np.uint8]:
         if not places:

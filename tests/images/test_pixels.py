@@ -67,6 +67,12 @@ def test_what_was_announced_is_decoded_once_and_before_it_is_asked_for():
     assert len(slow.asked) == 7
 
 
+def test_a_crop_does_not_hold_its_picture():
+    image = crops(Slow())._image((0, 2, 3))
+    assert image.base is None
+    assert np.array_equal(image, PICTURES[0][:, 2:6, 3:7])
+
+
 def test_what_was_announced_for_other_rows_is_not_given():
     pixels, rows = crops(Slow()), 20 * np.arange(7)
     pixels.expect(rows[::-1].copy(), torch.Generator().manual_seed(0))
