@@ -46,6 +46,7 @@ class _NormStep:
 
     def __init__(self, layer: ActNorm) -> None:
         self.layer = layer
+        self.views = list[tuple[Tensor, ...]]()
 
     def parameters(self) -> tuple[Tensor, ...]:
         return self.layer.log_scale, self.layer.bias
@@ -81,7 +82,7 @@ class _CouplingStep:
         # A tensor, since multiplying by a number costs as much as two products of small tensors.
         self.bound = torch.tensor(layer.elementwise.bound, device="cpu")
         self.order = -1 if isinstance(layer.partition, Swapped) else 1
-        self._views = list[tuple[Tensor, ...]]()
+        self.views = list[tuple[Tensor, ...]]()
 
     def parameters(self) -> tuple[Tensor, ...]:
         return (self.net.theta,)
@@ -129,9 +130,9 @@ class _CouplingStep:
         """W, b as a column and Wᵀ of each layer: views, made again when θ has another place in memory."""
         theta = self.net.theta.detach()
         # The views hold their memory, so no other tensor can have come to lie where they point.
-        if not self._views or self._views[0][0].data_ptr() != theta.data_ptr():
-            self._views = [(w, b.unsqueeze(1), w.t()) for w, b in self.net.layers(theta)]
-        return self._views
+        if not self.views or self.views[0][0].data_ptr() != theta.data_ptr():
+            self.views = [(w, b.unsqueeze(1), w.t()) for w, b in self.net.layers(theta)]
+        return self.views
 
 
 class Fused(Bijection):
@@ -152,7 +153,11 @@ class Fused(Bijection):
         self._prepare()
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._node(x, keeps=True) if self.fits(x, context) else self.composition.forward(x, context)
+        if self.fits(x, context):
+            return self._node(x, keeps=True)
+        for step in self.steps:
+            step.views = []  # they may hold memory in which the weights lay while they were trained
+        return self.composition.forward(x, context)
 
     def forward_to_rebuild(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """f of an x that ``fits``, as one node that keeps x and z alone, and rebuilds the rest from z."""

@@ -1,5 +1,6 @@
 import copy
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -104,6 +105,21 @@ def test_sees_new_weights_new_tensors_and_new_layers():
     agrees()
     del f.composition.bijections[2]
     agrees()
+
+
+def test_scoring_lets_go_of_the_memory_that_weights_have_left():
+    f, x = stack(4, 2, (6,)), noise(5, 4, dtype=torch.float32)
+    net = f.composition.bijections[1].conditioner
+    own, lent = net.theta.data, net.theta.detach().clone()
+    gone = weakref.ref(lent)
+    net.theta.data = lent
+    f(x)[1].sum().backward()
+    net.theta.data = own
+    del lent
+    with torch.no_grad():
+        f(x)
+    assert all(not step.views for step in f.steps)
+    assert gone() is None
 
 
 def test_two_passes_before_one_way_back():

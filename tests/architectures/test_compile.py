@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from tests.contracts import ARCHITECTURES, noise, perturbed
+from tests.contracts import ARCHITECTURES, BIG_ARCHITECTURES, noise, perturbed
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,6 +26,19 @@ def test_compiled_it_gives_the_same_numbers(name):
     torch._dynamo.reset()
     torch.testing.assert_close(torch.compile(made, fullgraph=True)(x), expected, rtol=1e-10, atol=1e-10)
     back, _ = torch.compile(made.bijection.inverse, fullgraph=True)(z)
+    torch.testing.assert_close(back, x, rtol=1e-10, atol=1e-10)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", [*ARCHITECTURES, *BIG_ARCHITECTURES])
+def test_every_architecture_is_one_graph_in_both_directions(name):
+    # The graph alone: machine code for all of them takes many minutes.
+    made = perturbed({**ARCHITECTURES, **BIG_ARCHITECTURES}[name](), scale=0.05)
+    x = noise(3, *made.event_shape)
+    z, expected = made.bijection(x)[0], made.log_prob(x)
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(made, fullgraph=True, backend="eager")(x), expected)
+    back, _ = torch.compile(made.bijection.inverse, fullgraph=True, backend="eager")(z)
     torch.testing.assert_close(back, x, rtol=1e-10, atol=1e-10)
 
 
