@@ -2,7 +2,8 @@
 
 ``store`` is autograd as it is, ``checkpoint`` and ``invert`` are :mod:`rheon.memory`. The peak is that of
 PyTorch's own allocator, by its profiler: everything allocated during forward and backward pass above what
-lay there before, less the gradients of the weights, which are there at the end whatever is kept.
+lay there before, less the gradients of the weights, which are there at the end whatever is kept. Of ``store``
+and ``checkpoint``, whose peak may come before they are there, it says too little.
 """
 
 from collections.abc import Callable
