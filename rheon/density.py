@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,6 +98,7 @@ class Density(ABC):
                 "data": fingerprint(data),
             }
         self.history = []
+        self.info["settings"] = asdict(settings)
         with closing(train(self.fitted, source, validation, settings, checkpoints)) as records:
             for record in records:
                 self.history.append(record)

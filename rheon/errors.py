@@ -5,6 +5,7 @@ and what to do. It is a ``ValueError``, so code that guards against bad values a
 """
 
 import operator
+from collections.abc import Iterable
 from typing import SupportsIndex
 
 
@@ -41,3 +42,16 @@ def whole(name: str, value: SupportsIndex, least: int) -> int:
     if isinstance(value, bool) or number < least:
         raise RheonError(f"{name} must be a whole number of at least {least}, got {value!r}.")
     return number
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is none of those known.
+
+    >>> hint("sead", ["seed", "steps"]), hint("x", ["seed", "steps"])
+    ("did you mean 'seed'?", 'there are seed, steps')
+    """
+    from difflib import get_close_matches
+
+    known = list(known)
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"

@@ -66,6 +66,8 @@ def load(path: str | Path) -> ImageDensity | TableDensity:
     """Reads a model directory that ``save`` wrote. Nothing in it is run; whatever is wrong is refused."""
     config, tensors = read_model(path)
     model = _CLASSES[config["kind"]].from_files(config, tensors)
-    model.info = {name: config[name] for name in ("data", "training", "figures") if name in config}
+    model.info = {
+        name: config[name] for name in ("data", "training", "settings", "figures") if name in config
+    }
     model.log = read_log(path)
     return model

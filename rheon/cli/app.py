@@ -36,14 +36,17 @@ Examples:
 _VERBS = {
     "fit": """Learn the density of images or of a table.
 
-Leaves a model directory with weights, model card, log and pictures, and
-prints how likely it makes images or rows that were kept apart.
+Trains for 1.5 minutes unless told otherwise. Leaves a model directory with
+weights, model card, log and pictures, and prints how likely it makes images or
+rows that were kept apart.
 
 Training saves itself every minute. Ctrl-C, SIGTERM and SIGUSR1 stop it after
 the step at hand, saved, with exit code 130, 143 or 138. The same command goes
 on from there, as if it had never stopped; --finish makes the model of what
 was learned so far. Exit code 4: it could not be saved (a full disk); 5: training
 came to values that are not finite, and the best model before that is saved.
+
+Every choice of a run can stand in a TOML file: --print-config writes one.
 
 Example: rheon fit measurements.csv --minutes 5""",
     "sample": """Draw new images or rows.

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +17,22 @@ from rheon.cli.interrupt import EndOnSignal
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress
+from rheon.cli.run import Run
+from rheon.cli.toml import as_toml
 from rheon.errors import DivergedError, RheonError, SaveError
-from rheon.images import ImageDensity, Preparation
-from rheon.images.augment import Augmentation
-from rheon.images.reading import AS_THEY_ARE
+from rheon.images import ImageDensity, ImageSet
+from rheon.models import looks_like_images
 from rheon.storage import CHECKPOINT, is_unfinished
-from rheon.tables import Table, TableDensity
+from rheon.tables import TableDensity
 from rheon.training import Checkpoints, Record, Settings, joined, ranks
-
-
-@dataclass(frozen=True)
-class ImagesAsked:
-    """How images are to be read, and what training does to them."""
-
-    levels: int | None = None
-    prepare: Preparation = AS_THEY_ARE
-    augment: tuple[Augmentation, ...] = ()
 
 
 @dataclass(frozen=True)
 class Fit:
     """One run of ``rheon fit``, as its words ask for it."""
 
-    data: str
-    out: Path
-    architecture: str | None
-    images: ImagesAsked
-    test_share: float
-    overwrite: bool
-    changes: dict[str, Any]
+    asked: Run
+    overwrite: bool = False
     fresh: bool = False
     finish: bool = False
 
@@ -55,17 +42,17 @@ class Fit:
             return self._run()
 
     def _run(self) -> int:
-        seed = self.changes["seed"]
-        whole = read(self.data, seed, self.images.levels, self.images.prepare)
-        model = self._model(whole)
-        settings = model.settings(**self.changes)
-        learn, test = whole.split(self.test_share, seed)
+        seed = self.asked.training.get("seed", 0)
+        whole = read(self.asked.data, seed, self.asked.levels, self.asked.pictures.preparation())
+        model = _untrained(self.asked, isinstance(whole.content, ImageSet))
+        settings = model.settings(**self.asked.training)
+        learn, test = whole.split(self.asked.test_share, seed)
         say(whole.description)
         for caution in (few_values(whole), left_out(whole)):
             if caution:
                 note(caution)
         checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, tell=note)
-        checkpoints.identity["test_share"] = self.test_share
+        checkpoints.identity["test_share"] = self.asked.test_share
         diverged = None
         try:
             if stopped := self._train(model, learn, test, settings, checkpoints):
@@ -105,15 +92,9 @@ class Fit:
             raise diverged
         return DONE
 
-    def _model(self, whole: Data) -> Model:
-        if isinstance(whole.content, Table):
-            if self.images.augment:
-                raise RheonError(f"--flip and --shift are for images, and {self.data} is a table")
-            return TableDensity() if self.architecture is None else TableDensity(self.architecture)
-        levels = whole.images.levels
-        if self.architecture is None:
-            return ImageDensity(levels=levels, augment=self.images.augment)
-        return ImageDensity(self.architecture, levels, augment=self.images.augment)
+    @property
+    def out(self) -> Path:
+        return self.asked.place
 
     def _train(
         self, model: Model, learn: Data, test: Data, settings: Settings, checkpoints: Checkpoints
@@ -172,7 +153,7 @@ class Fit:
         model.info["data"] |= {
             f"test_{noun(model)}": len(test),
             "description": whole.description,
-            "source": Path(self.data).name,  # never the path: a model is passed on
+            "source": Path(self.asked.data).name,  # never the path: a model is passed on
         }
         last = model.history[-1]
         best = next(record.step for record in reversed(model.history) if record.best)
@@ -186,10 +167,7 @@ class Fit:
             "parameters": parameters(model),
             "threads": last.threads,
             "budget": _budget(settings),
-            "batch_size": settings.batch_size,
-            "learning_rate": settings.learning_rate,
-            "seed": settings.seed,
-            "test_share": self.test_share,
+            "test_share": self.asked.test_share,
         }
         if self.finish:
             model.info["training"]["ended"] = "on request"
@@ -200,6 +178,25 @@ class Fit:
             say(line)
         say()
         say(f"{self.out}: {', '.join(sorted(file.name for file in self.out.iterdir()))}")
+
+
+def print_toml(asked: Run) -> int:
+    """Prints a run with every choice, as it would be made for its kind of data; returns the exit code."""
+    model = _untrained(asked, looks_like_images(asked.data))
+    told = replace(asked, architecture=str(model.architecture))
+    for line in as_toml(told, model.settings(**asked.training)).splitlines():
+        say(line)
+    return DONE
+
+
+def _untrained(asked: Run, of_images: bool) -> Model:
+    named: dict[str, Any] = {} if asked.architecture is None else {"architecture": asked.architecture}
+    augment = asked.variety.augment()
+    if of_images:
+        return ImageDensity(levels=asked.levels, augment=augment, **named)
+    if augment:
+        raise RheonError(f"--flip and --shift are for images, and {asked.data} is a table")
+    return TableDensity(**named)
 
 
 @contextlib.contextmanager

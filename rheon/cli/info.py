@@ -1,12 +1,14 @@
 """``rheon info``: what a model is, from its ``config.json`` alone."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rheon.cli.closing import closing
 from rheon.cli.console import say, say_facts
 from rheon.storage import read_config
+from rheon.training.settings import Settings
 
 # An architecture may have levels of its own, which are scales.
 _LABELS = {"levels": "grey levels", "shape": "shape C, H, W", "layout": "axes"}
@@ -27,6 +29,11 @@ def info(model: Path, /) -> None:
             say()
             say(title)
             say_facts([(name.replace("_", " "), _shown(value)) for name, value in section.items()])
+    settings = config.get("settings")
+    if isinstance(settings, dict) and (chosen := list(_chosen(settings))):
+        say()
+        say("settings, where they are not rheon.training.Settings' own")
+        say_facts(chosen)
     figures = config.get("figures")
     if isinstance(figures, dict) and figures:
         say()
@@ -46,8 +53,15 @@ def _facts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "written by", f"rheon {config['rheon_version']}, format {config['format_version']}"
 
 
+def _chosen(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    usual = {name: _shown(value) for name, value in asdict(Settings()).items()}
+    for name, value in settings.items():
+        if (value is not None and _shown(value) != usual.get(name)) or name == "seed":
+            yield name.replace("_", " "), _shown(value)
+
+
 def _shown(value: Any) -> str:
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         shown = [", ".join(map(str, item)) if isinstance(item, list) else str(item) for item in value[:12]]
         return ("; " if any(isinstance(item, list) for item in value) else ", ").join(shown) + (
             f" … ({len(value)} in all)" if len(value) > 12 else ""

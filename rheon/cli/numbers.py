@@ -14,9 +14,6 @@ def _whole(kind: Any, tokens: Sequence[Any]) -> int:
         raise ValueError(f'"{tokens[0].value}" is not a whole number.') from None
 
 
-Positive = Annotated[float, Parameter(validator=Number(gt=0))]
-Share = Annotated[float, Parameter(validator=Number(gt=0, lt=1))]
 NotNegative = Annotated[float, Parameter(validator=Number(gte=0))]
 Count = Annotated[int, Parameter(converter=_whole, validator=Number(gte=1))]
 Seed = Annotated[int, Parameter(converter=_whole, validator=Number(gte=0))]
-Levels = Annotated[int, Parameter(converter=_whole, validator=Number(gte=2, lte=256))]

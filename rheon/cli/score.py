@@ -1,14 +1,20 @@
 """``rheon score``: the log-density of every image or row."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rheon.cli.console import note, say
-from rheon.cli.image_options import AS_THEY_ARE, Pictures
+from rheon.cli.flags import given
+from rheon.cli.image_options import Pictures
 from rheon.cli.numbers import Count, Seed
 from rheon.cli.paths import TABLE_SUFFIXES, check_data, check_file
 from rheon.errors import RheonError
 from rheon.storage import read_config
+
+if TYPE_CHECKING:
+    GivenPictures = dict[str, Any] | None
+else:
+    GivenPictures = given(Pictures, lambda values: Pictures(**values), "Pictures")
 
 
 def score(
@@ -19,7 +25,7 @@ def score(
     out: Path | None = None,
     draws: Count = 1,
     seed: Seed = 0,
-    pictures: Pictures = AS_THEY_ARE,
+    pictures: GivenPictures = None,
 ) -> None:
     """Gives every image or row its log-density, and prints the mean with its standard error.
 
@@ -45,22 +51,22 @@ def score(
 
     loaded = load(model)
     if isinstance(loaded, ImageDensity):
-        given = read_to_score(data, seed, loaded.levels, None, pictures.preparation())
-        if caution := left_out(given):
+        found = read_to_score(data, seed, loaded.levels, None, Pictures(**(pictures or {})).preparation())
+        if caution := left_out(found):
             note(caution)
-        columns = _image_columns(loaded, given.content, draws, seed)
+        columns = _image_columns(loaded, found.content, draws, seed)
     else:
-        given = read_to_score(data, seed, None, loaded.columns)
-        columns = {"log_prob_nats": loaded.log_prob(given.content)}
+        found = read_to_score(data, seed, None, loaded.columns)
+        columns = {"log_prob_nats": loaded.log_prob(found.content)}
     if out is not None:
         write_table(out, columns)
-        say(f"{out}: {len(given):,} scores")
+        say(f"{out}: {len(found):,} scores")
     noun = "images" if isinstance(loaded, ImageDensity) else "rows"
     for name in ("bits_per_dim", "log_prob_nats"):
         if name in columns:
-            say(f"{name} of {len(given):,} {noun}: {mean_with_error(columns[name])}")
-    if given.toy is not None:
-        true = mean_with_error(given.toy.log_density(given.table.values))
+            say(f"{name} of {len(found):,} {noun}: {mean_with_error(columns[name])}")
+    if found.toy is not None:
+        true = mean_with_error(found.toy.log_density(found.table.values))
         say(f"log_prob_nats of the true density: {true}")
     elif isinstance(facts := config.get("data"), dict) and facts.get("source") == Path(data).name:
         note(f"the model was fitted on {data}: new data will score worse")

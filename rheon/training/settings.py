@@ -4,22 +4,22 @@ Shares (``warmup``, ``validate_every``, ``patience``) are shares of the budget, 
 sense for ten seconds and for ten hours.
 """
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
-from rheon.errors import RheonError
+from rheon.errors import RheonError, hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to train. The defaults suit small networks on a CPU.
+    """How to train. The defaults suit small networks on a CPU; without steps or minutes it is 2 minutes.
 
     Args:
-        steps: budget in optimiser steps (reproducible: same seed and number of threads, same bits), or
-        minutes: budget in minutes of wall time; 2 if neither is given.
+        steps: budget in optimiser steps (reproducible: same seed and number of threads, same bits), in place
+            of minutes.
+        minutes: budget in minutes of wall time, which can end sooner where nothing gets better.
         batch_size: rows per step (all rows, where there are fewer).
         accumulate: number of pieces in which a batch goes through the flow, one after the other, so that only
             a piece must fit into memory; the gradient is that of the whole batch, unless a layer takes
@@ -90,6 +90,8 @@ class Settings:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Settings from a mapping (a TOML table, a model's record); a key that does not exist is refused.
 
+        TOML has no None: the text "none" stands for it.
+
         >>> Settings.from_dict({"steps": 10, "bach_size": 64})
         Traceback (most recent call last):
         rheon.errors.RheonError: settings have no 'bach_size': did you mean 'batch_size'?
@@ -97,10 +99,9 @@ class Settings:
         known = [field.name for field in fields(cls)]
         for key in values:
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-                raise RheonError(f"settings have no {key!r}: {hint}")
-        return cls(**values)
+                raise RheonError(f"settings have no {key!r}: {hint(str(key), known)}")
+        given: dict[str, Any] = {k: None if v in ("none", "None") else v for k, v in values.items()}
+        return cls(**given)
 
 
 def _whole(value: object, least: int) -> bool:

@@ -8,6 +8,7 @@ import torch
 
 import rheon as library
 from rheon.cli import fitting
+from rheon.cli.run import Run
 from rheon.training.descent import Descent
 from tests.cli.conftest import config
 
@@ -109,7 +110,5 @@ def test_a_closed_pipe_does_not_cost_the_model(monkeypatch, here):
 
     monkeypatch.setattr(fitting, "say", say)
     with pytest.raises(BrokenPipeError):
-        fitting.Fit(
-            "moons", here / "m", "realnvp", fitting.ImagesAsked(), 0.2, False, {"steps": 2, "seed": 0}
-        ).run()
+        fitting.Fit(Run(data="moons", out="m", architecture="realnvp", training={"steps": 2})).run()
     library.load(here / "m").log_prob([[0.0, 0.0]])

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import rheon as library
-from rheon.cli.image_options import NO_VARIETY, Pictures, Variety
+from rheon.cli.image_options import Pictures, Variety
 from rheon.images import Flip, Preparation, Shift
 from tests.cli.conftest import config
 
@@ -21,11 +21,12 @@ def photographs(folder, n=6, size=(24, 32)):
 
 def test_options_are_those_of_the_library():
     assert Pictures().preparation() == Preparation()
-    asked = Pictures(size=(8, 9), crop="random", grey=True, background="white", strict=True)
+    asked = Pictures(size="8x9", crop="random", grey=True, background="white", strict=True)
     assert asked.preparation() == Preparation((8, 9), "random", False, "white", True)
+    assert Pictures(size=8).preparation() == Preparation((8, 8))
     assert Pictures(colour=True).preparation().colour is True
     assert Variety(flip=True, shift=2).augment() == (Flip(), Shift(2))
-    assert NO_VARIETY.augment() == ()
+    assert Variety().augment() == ()
 
 
 @pytest.mark.usefixtures("bare")

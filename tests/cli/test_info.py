@@ -15,6 +15,8 @@ def test_what_a_model_is(models, rheon):
         "1,797 grey images of 8×8 pixels",
         "359 test images: bits/dim, lower is better",
         "Gaussian mixture",
+        "batch size  16",
+        "seed        7",
     ):
         assert words in shown
     assert f"{config(models / 'digits.rheon')['figures']['bits_per_dim']:.3f} ±" in shown
@@ -38,7 +40,8 @@ def test_hostile_names_are_text(models, rheon):
     "changes",
     [
         {"figures": {"test_rows": "many", "log_prob": "\x1b[2J", "integral": [1], "round_trip_error": None}},
-        {"figures": [], "training": 7, "data": None, "schema": "x", "preprocessing": ["a"]},
+        {"settings": {"seed": [[1]], "betas": "\x1b[31m", "steps": {}}},
+        {"figures": [], "training": 7, "settings": "x", "data": None, "schema": "x", "preprocessing": ["a"]},
         {"data": {"\x1b[31m": {"a": [["\n"]]}, "left_out": [[["x"]], 3]}},
         {"figures": {"test_images": True, "bits_per_dim": True, "bits_per_dim_error": "±"}},
     ],
