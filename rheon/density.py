@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from rheon.card import card
 from rheon.errors import RheonError, whole
 from rheon.flow import Flow, Recipe
 from rheon.storage import write_model
-from rheon.training import Checkpoints, Record, Settings, Source, fingerprint, train
+from rheon.training import Checkpoints, Record, Settings, Source, Unit, fingerprint, train
 
 
 class Density(ABC):
@@ -52,11 +52,16 @@ class Density(ABC):
         steps: int | None = None,
         seed: int = 0,
         settings: Settings | None = None,
+        watch: Callable[[Record], object] | None = None,
     ) -> Self:
         """Learns the density of ``data`` by maximum likelihood, for ``minutes`` (2 unless said) or ``steps``.
 
         A part of the rows is held out to choose the best weights by. ``settings`` says everything in
-        one object instead.
+        one object instead. ``watch`` is called with the :class:`~rheon.training.Record` of each step, whose
+        ``metrics()`` are what a tracker of experiments takes::
+
+            model.fit(data, watch=lambda r: mlflow.log_metrics(r.metrics(), step=r.step))
+            model.fit(data, watch=lambda r: wandb.log(r.metrics(), step=r.step))
         """
         if settings is not None and not isinstance(settings, Settings):
             raise RheonError(f"settings must be a rheon.training.Settings, got a {type(settings).__name__}.")
@@ -64,9 +69,15 @@ class Density(ABC):
             raise RheonError(
                 "fit takes either settings, or minutes, steps and seed: settings hold those too."
             )
-        for _ in self.training(data, settings or self.settings(minutes=minutes, steps=steps, seed=seed)):
-            pass
+        for record in self.training(data, settings or self.settings(minutes=minutes, steps=steps, seed=seed)):
+            if watch is not None:
+                watch(record)
         return self
+
+    @property
+    @abstractmethod
+    def unit(self) -> Unit:
+        """What likelihoods of this kind of data are told in, once the data are known."""
 
     @abstractmethod
     def settings(self, **changes: Any) -> Settings:
@@ -91,6 +102,7 @@ class Density(ABC):
         """Trains the flow and keeps the history; ``data`` are all rows, by which a run knows its own."""
         if checkpoints is not None:
             recipe, config = self.fitted.recipe, self._config()
+            checkpoints.unit = self.unit
             checkpoints.identity |= {
                 "architecture": recipe and recipe.name,
                 "arguments": recipe and dict(recipe.arguments),
@@ -99,8 +111,10 @@ class Density(ABC):
             }
         self.history = []
         self.info["settings"] = asdict(settings)
+        unit = self.unit
         with closing(train(self.fitted, source, validation, settings, checkpoints)) as records:
-            for record in records:
+            for plain in records:
+                record = replace(plain, unit=unit)
                 self.history.append(record)
                 yield record
 

@@ -1,6 +1,7 @@
 """The two calls that most people need: ``rheon.fit(data)`` and ``rheon.load(path)``."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rheon.images.formats import looks_like_images as file_of_images
 from rheon.images.reading import ImageSet
 from rheon.storage import read_log, read_model
 from rheon.tables import TableDensity
-from rheon.training import Settings
+from rheon.training import Record, Settings
 
 _CLASSES: dict[str, type[ImageDensity] | type[TableDensity]] = {"image": ImageDensity, "table": TableDensity}
 
@@ -25,6 +26,7 @@ def fit(
     steps: int | None = None,
     seed: int = 0,
     settings: Settings | None = None,
+    watch: Callable[[Record], object] | None = None,
 ) -> ImageDensity | TableDensity:
     """Learns the density of ``data``: of images as :class:`ImageDensity`, of rows as :class:`TableDensity`.
 
@@ -37,13 +39,15 @@ def fit(
         steps: how many steps.
         seed: of everything that is random.
         settings: all of :class:`~rheon.training.Settings` in place of the three.
+        watch: is called with the :class:`~rheon.training.Record` of each step, for a tracker of experiments:
+            ``lambda r: mlflow.log_metrics(r.metrics(), step=r.step)``, say.
 
     >>> import numpy as np
     >>> fit(np.random.default_rng(0).normal(size=(100, 3)), steps=2).log_prob(np.zeros((1, 3))).shape
     (1,)
     """
     model = new(data, architecture)
-    return model.fit(data, minutes=minutes, steps=steps, seed=seed, settings=settings)
+    return model.fit(data, minutes=minutes, steps=steps, seed=seed, settings=settings, watch=watch)
 
 
 def new(data: Any, architecture: Any = None) -> ImageDensity | TableDensity:

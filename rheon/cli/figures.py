@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rheon.cli.console import note
 from rheon.cli.data import Data
-from rheon.cli.kinds import Model, unit
+from rheon.cli.kinds import Model
 from rheon.datasets import random_split
 from rheon.errors import RheonError
 from rheon.evaluation import (
@@ -57,7 +57,7 @@ def _of_images(model: ImageDensity, learn: Data, test: Data, seed: int) -> dict[
 
     def gaussian() -> np.ndarray:
         many, _ = _some_rows(len(images), _GAUSSIAN_ROWS, seed)
-        return -unit(model).scale * gaussian_log_prob(noisy(images[many]), noisy(tested))
+        return -model.unit.scale * gaussian_log_prob(noisy(images[many]), noisy(tested))
 
     found = {
         "test_images": len(test),

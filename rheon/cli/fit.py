@@ -13,6 +13,7 @@ from rheon.cli.run import Run, merged
 from rheon.cli.toml import read_toml
 from rheon.errors import RheonError
 from rheon.training.settings import Settings
+from rheon.training.tensorboard import check_tensorboard
 
 _DATA = (
     "digits or photos; or a density in the plane: moons, rings, checkerboard, pinwheel, eight-gaussians; or "
@@ -76,6 +77,8 @@ def fit(
         raise RheonError(f"--threads {threads}: more than the {cores} cores here only wait for each other")
     if fresh and finish:
         raise RheonError("give --fresh or --finish, not both")
+    if asked.tensorboard:
+        check_tensorboard()
     if not print_config:
         check_directory(asked.place, overwrite)
 

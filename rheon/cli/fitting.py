@@ -14,7 +14,7 @@ from rheon.cli.console import note, say
 from rheon.cli.data import Data, few_values, left_out, read
 from rheon.cli.figures import figures
 from rheon.cli.interrupt import EndOnSignal
-from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of, unit
+from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress
 from rheon.cli.run import Run
@@ -24,7 +24,7 @@ from rheon.images import ImageDensity, ImageSet
 from rheon.models import looks_like_images
 from rheon.storage import CHECKPOINT, is_unfinished
 from rheon.tables import TableDensity
-from rheon.training import Checkpoints, Record, Settings, joined, ranks
+from rheon.training import Checkpoints, Record, Settings, TensorBoard, joined, ranks
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,19 @@ class Fit:
             f"{architecture(model)}, {parameters(model):,} parameters, {threads}, at most {_budget(settings)}"
         )
         say(f"{learn:,} {noun(model)} to learn from, {choose:,} to choose weights by, {len(test):,} to test")
-        with progress(unit(model), noun(model)) as shown:
-            shown.update(first)
-            while not end.agreed() and record.step != last and (following := next(records, None)):
-                record = following
-                shown.update(record)
+        with contextlib.ExitStack() as stack:
+            watching = [stack.enter_context(progress(model.unit, noun(model))).update]
+            if self.asked.tensorboard and ranks().rank == 0:
+                board = stack.enter_context(TensorBoard(self.asked.tensorboard))
+                watching.append(lambda record: board(record) if record.step > went_on_after else None)
+            while True:
+                for watch in watching:
+                    watch(record)
                 if record.trouble and record.step > went_on_after:
                     note(record.trouble)
+                if end.agreed() or record.step == last or (following := next(records, None)) is None:
+                    break
+                record = following
 
     def _note_facts(self, model: Model, whole: Data, test: Data, settings: Settings) -> None:
         model.info["data"] |= {

@@ -3,7 +3,6 @@
 from typing import Any
 
 from rheon.images import ImageDensity
-from rheon.reports import Unit
 from rheon.tables import TableDensity
 
 Model = ImageDensity | TableDensity
@@ -12,13 +11,6 @@ Model = ImageDensity | TableDensity
 def noun(model: Model) -> str:
     """What the model takes many of."""
     return "images" if isinstance(model, ImageDensity) else "rows"
-
-
-def unit(model: Model) -> Unit:
-    """What its figures are in: bits per dimension, or mean log p in the columns' own units."""
-    if isinstance(model, ImageDensity):
-        return Unit.bits_per_dim(model.shape)
-    return Unit.mean_log_prob(model.continuous.log_det)
 
 
 def parameters(model: Model) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rheon.cli.console import note
 from rheon.cli.data import Data
-from rheon.cli.kinds import Model, unit
+from rheon.cli.kinds import Model
 from rheon.errors import RheonError
 from rheon.images import ImageDensity, read_images
 from rheon.reports import density_picture, png, side_by_side, training_curve, window_of
@@ -50,7 +50,7 @@ def new_images(model: ImageDensity, n: int, temperature: float, seed: int | None
 def _curve(model: Model) -> Any:
     figures = model.info["figures"]
     baselines = {f"{name} (test)": figures[key] for key, name in _BASELINES.items() if key in figures}
-    return training_curve([record.as_dict() for record in model.history], unit(model), baselines)
+    return training_curve([record.as_dict() for record in model.history], model.unit, baselines)
 
 
 def _samples(model: ImageDensity, real: np.ndarray, seed: int) -> Any:

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rheon.cli.console import note
-from rheon.reports import Unit
-from rheon.training import Record
+from rheon.training import Record, Unit
 
 _REFRESH_SECONDS = 0.25
 _LINE_SECONDS = 15.0

@@ -24,6 +24,7 @@ class Run:
         architecture: by name: nice, realnvp or spline, or one from rheon.architectures.
         levels: number of grey levels of images; told from the data unless given.
         test_share: share of the data that is kept apart, for the figures at the end.
+        tensorboard: folder to write TensorBoard's event files to; none are written unless given.
         pictures: what images are made of pictures.
         variety: what training does to images.
         training: those of :class:`~rheon.training.Settings` that are chosen; the others are as suits the kind
@@ -38,6 +39,7 @@ class Run:
     architecture: str | None = None
     levels: int | None = None
     test_share: float = 0.2
+    tensorboard: str | None = None
     pictures: Pictures = AS_THEY_ARE
     variety: Variety = NO_VARIETY
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -112,6 +114,7 @@ _RULES: dict[str, _Rule] = {
     "data": (_text, "text"),
     "out": (lambda v: isinstance(v, str), "text"),
     "architecture": (lambda v: v is None or _text(v), "text"),
+    "tensorboard": (lambda v: v is None or _text(v), "text"),
     "levels": (lambda v: v is None or (type(v) is int and 2 <= v <= 256), "a whole number from 2 to 256"),
     "test_share": (lambda v: isinstance(v, float) and 0 < v < 1, "a number above 0 and below 1"),
 }

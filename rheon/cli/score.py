@@ -81,13 +81,11 @@ def mean_with_error(values: Any) -> str:
 def _image_columns(model: Any, images: Any, draws: int, seed: int) -> dict[str, Any]:
     import numpy as np
 
-    from rheon.cli.kinds import unit
-
     log_prob = model.log_prob(images, draws=draws, seed=seed)
     named = {} if images.names is None else {"name": list(images.names)}
     return {
         "index": np.arange(len(images)),
         **named,
         "log_prob_nats": log_prob,
-        "bits_per_dim": unit(model).scale * -log_prob,
+        "bits_per_dim": model.unit.scale * -log_prob,
     }

@@ -19,7 +19,7 @@ from rheon.images.noise import Dequantised, image_noise
 from rheon.images.pixels import Pixels
 from rheon.images.reading import ImageSet, read_images, to_layout
 from rheon.storage import load_module
-from rheon.training import Checkpoints, Record, Settings
+from rheon.training import Checkpoints, Record, Settings, Unit
 
 _VALIDATION_BYTES = 1 << 28
 """Of pictures that are cut out or decoded as they are wanted; more only take time."""
@@ -77,6 +77,10 @@ class ImageDensity(Density):
         self.shape: tuple[int, int, int] = (0, 0, 0)
         self.layout = "NCHW"
         self._given_layout = layout
+
+    @property
+    def unit(self) -> Unit:
+        return Unit.bits_per_dim(self.shape)
 
     def settings(self, **changes: Any) -> Settings:
         defaults = {"batch_size": 64, "learning_rate": 3e-3, "ema_decay": 0.99}

@@ -1,13 +1,12 @@
 """Pictures of data and of densities, as plain functions: a contact sheet, a density in the plane, a curve."""
 
-from rheon.reports.curve import Unit, training_curve
+from rheon.reports.curve import training_curve
 from rheon.reports.density_picture import density_picture, window_of
 from rheon.reports.png import png
 from rheon.reports.sheet import heat, labelled_rows, sheet, side_by_side
 from rheon.reports.text import plain
 
 __all__ = [
-    "Unit",
     "density_picture",
     "heat",
     "labelled_rows",

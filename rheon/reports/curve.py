@@ -1,46 +1,18 @@
 """The training curve: how likely the training and the validation rows became, beside baselines."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from math import log, prod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rheon.reports.text import plain
+from rheon.training.unit import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _BLUE, _PALE, _RED, _GREY = "#5b7da8", "#c9d3e0", "#d1495b", "#444444"
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What a mean of -log p, in nats per row, is shown as: ``scale * nats + shift``, in the unit ``name``."""
-
-    name: str
-    scale: float = 1.0
-    shift: float = 0.0
-    lower_is_better: bool = True
-
-    @classmethod
-    def bits_per_dim(cls, shape: Iterable[int]) -> Self:
-        """-log p / (D ln 2), for images of this shape.
-
-        >>> round(Unit.bits_per_dim((1, 8, 8))(177.4), 2)
-        4.0
-        """
-        return cls("bits/dim", 1 / (prod(shape) * log(2)))
-
-    @classmethod
-    def mean_log_prob(cls, log_det: float = 0.0) -> Self:
-        """Mean log p in nats, where ``log_det`` leads from the units of training to those of the data."""
-        return cls("nats", -1.0, log_det, lower_is_better=False)
-
-    def __call__(self, nats: float) -> float:
-        return self.scale * nats + self.shift
 
 
 def training_curve(

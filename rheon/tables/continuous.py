@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from rheon.flow import Flow
 from rheon.storage import load_module
 from rheon.tables.floor import Mixture, flow_weight
 from rheon.tables.preprocessing import Preprocessing, standardising
-from rheon.training import Checkpoints, Record, Settings, fingerprint, train
+from rheon.training import Checkpoints, Record, Settings, Unit, fingerprint, train
 from rheon.training.threads import lent_threads
 
 Architecture = Callable[[int], Flow]
@@ -83,6 +84,11 @@ class Continuous:
             raise RheonError("this density has learned nothing yet.")
         return self.flows
 
+    @property
+    def unit(self) -> Unit:
+        """What likelihoods are told in: mean log p(y) in nats."""
+        return Unit.mean_log_prob(self.log_det)
+
     def training(
         self,
         y: Any,
@@ -126,11 +132,13 @@ class Continuous:
                 "members": len(self.flows),
                 "data": fingerprint((y if context is None else torch.cat((y, context), 1)).numpy()),
             }
+            checkpoints.unit = self.unit
         members = _Members(self.flows)
         learn, judge = _Folds(z, given, fold, learn=True), _Folds(z, given, fold, learn=False)
         try:
             with closing(train(members, learn, judge, settings, checkpoints)) as records:
-                yield from records
+                for record in records:
+                    yield replace(record, unit=self.unit)
         finally:  # also where it is ended early: the flows are then the best so far
             if not sys.is_finalizing():
                 members.eval()

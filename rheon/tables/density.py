@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from rheon.errors import ModelError, RheonError, whole
 from rheon.flow import Flow, Recipe
 from rheon.tables.continuous import Architecture, Continuous
 from rheon.tables.reading import read_table
-from rheon.training import Checkpoints, Record, Settings
+from rheon.training import Checkpoints, Record, Settings, Unit
 
 
 class TableDensity(Density):
@@ -40,6 +41,10 @@ class TableDensity(Density):
         self.columns: tuple[str, ...] = ()
         self.dtypes: tuple[str, ...] = ()
 
+    @property
+    def unit(self) -> Unit:
+        return self.continuous.unit
+
     def settings(self, **changes: Any) -> Settings:
         defaults = {"batch_size": 256, "learning_rate": 5e-3, "ema_decay": 0.995}
         return Settings(**{**defaults, **changes})
@@ -52,6 +57,7 @@ class TableDensity(Density):
         if checkpoints is not None:
             checkpoints.identity["schema"] = self._schema()
         self.history = []
+        self.info["settings"] = asdict(settings)
         with closing(self.continuous.training(table.values, None, settings, checkpoints)) as records:
             for record in records:
                 if not self.history:

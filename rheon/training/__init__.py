@@ -7,22 +7,26 @@ if TYPE_CHECKING:
     from rheon.training.checkpoints import Checkpoints
     from rheon.training.identity import fingerprint
     from rheon.training.loop import train
+    from rheon.training.processes import Alone, joined, ranks
     from rheon.training.randomness import step_generator
-    from rheon.training.ranks import Alone, joined, ranks
     from rheon.training.record import Record
     from rheon.training.settings import Settings
     from rheon.training.source import Rows, Source
+    from rheon.training.tensorboard import TensorBoard
+    from rheon.training.unit import Unit
 
 _PLACES = {
-    "Alone": "ranks",
+    "Alone": "processes",
     "Checkpoints": "checkpoints",
     "Record": "record",
     "Rows": "source",
     "Settings": "settings",
     "Source": "source",
+    "TensorBoard": "tensorboard",
+    "Unit": "unit",
     "fingerprint": "identity",
-    "joined": "ranks",
-    "ranks": "ranks",
+    "joined": "processes",
+    "ranks": "processes",
     "step_generator": "randomness",
     "train": "loop",
 }
@@ -34,6 +38,8 @@ __all__ = [
     "Rows",
     "Settings",
     "Source",
+    "TensorBoard",
+    "Unit",
     "fingerprint",
     "joined",
     "ranks",

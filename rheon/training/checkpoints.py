@@ -26,6 +26,7 @@ from rheon.training.log import Log
 from rheon.training.record import Record
 from rheon.training.settings import Settings
 from rheon.training.state import State
+from rheon.training.unit import NATS
 
 SECONDS = 60.0
 """Between two checkpoints: what a kill can cost at most."""
@@ -84,6 +85,7 @@ class Checkpoints:
             the settings are added to them.
         step: of the newest checkpoint, None while there is none.
         failing: whether the last attempt to save failed.
+        unit: what the log tells likelihoods in, beside nats per row.
 
     >>> import tempfile, torch
     >>> from rheon.architectures import realnvp
@@ -119,6 +121,7 @@ class Checkpoints:
         self._every = SECONDS if every is None else every
         self._fresh = fresh
         self._tell = tell
+        self.unit = NATS
         self._log = Log(folder / _LOG)
         self._state: State | None = None
         self._lock: int | None = None
@@ -133,6 +136,7 @@ class Checkpoints:
             ModelError: it holds checkpoints, and none is whole.
         """
         self.identity = as_json({**asdict(settings), **self.identity})
+        self._log.unit = self.unit
         self._take()
         saved = self._newest()
         self._due = time.monotonic() + self._every

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
-from rheon.training.ranks import Alone
+from rheon.training.processes import Alone
 from rheon.training.settings import Settings
 from rheon.training.weights import Weights
 

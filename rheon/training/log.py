@@ -2,12 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from rheon.errors import ModelError
 from rheon.training.record import Record
+from rheon.training.unit import NATS, Unit
 
 
 class Log:
@@ -15,10 +17,14 @@ class Log:
 
     What a killed process wrote behind the last position that was noted is cut off by the next append, so
     every step stands there once.
+
+    Attributes:
+        unit: what likelihoods are told in beside the raw ones.
     """
 
     def __init__(self, path: Path) -> None:
         self.records: list[Record] = []
+        self.unit: Unit = NATS
         self._path = path
         self._written = 0
         self._bytes = 0
@@ -36,7 +42,8 @@ class Log:
             if os.fstat(descriptor).st_size < self._bytes:  # it vanished, and is written anew
                 self._written, self._bytes, self._hash = 0, 0, sha256()
             new = self.records[self._written :]
-            data = "".join(f"{json.dumps(record.as_dict())}\n" for record in new).encode()
+            told = (replace(record, unit=self.unit).as_dict() for record in new)
+            data = "".join(f"{json.dumps(line)}\n" for line in told).encode()
             os.ftruncate(descriptor, self._bytes)
             view, place = memoryview(data), self._bytes
             while view:

@@ -19,8 +19,8 @@ from rheon.training.compiled import Compiled
 from rheon.training.economy import as_trained
 from rheon.training.fault import find_fault
 from rheon.training.order import Order
+from rheon.training.processes import Alone, ranks
 from rheon.training.randomness import lent_global_rng, step_generator
-from rheon.training.ranks import Alone, ranks
 from rheon.training.record import Record, reading
 from rheon.training.schedule import learning_rate
 from rheon.training.settings import Settings

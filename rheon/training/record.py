@@ -1,9 +1,11 @@
 """What training says after each step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from torch import Tensor
+
+from rheon.training.unit import NATS, Unit
 
 
 def reading(number: Tensor) -> Tensor | float:
@@ -30,6 +32,7 @@ class Record:
         threads: number of CPU threads in use.
         trouble: what went wrong, in words, and what was done: a step left out, and in which layer and row it
             was not finite; or the last good weights restored. None where nothing did.
+        unit: what a person is told ``loss`` and ``validation`` in.
 
     >>> import rheon, torch
     >>> from rheon.training import Rows, Settings, train
@@ -52,6 +55,7 @@ class Record:
     _loss: Tensor | float
     _gradient_norm: Tensor | float
     _skipped: Tensor | float
+    unit: Unit = NATS
 
     @property
     def loss(self) -> float:
@@ -68,11 +72,29 @@ class Record:
         """Steps left out so far, because the loss or its gradient was not finite."""
         return int(self._skipped)
 
+    @property
+    def likelihoods(self) -> dict[str, float | None]:
+        """Loss and validation in ``unit``, under names that say so: ``train_bits_per_dim``, say."""
+        validation = None if self.validation is None else self.unit(self.validation)
+        name = self.unit.figure
+        return {f"train_{name}": self.unit(self.loss), f"validation_{name}": validation}
+
+    def metrics(self) -> dict[str, float]:
+        """What is worth a curve, by name: what a tracker of experiments takes, beside ``step``."""
+        numbers = {
+            **self.likelihoods,
+            "learning_rate": self.learning_rate,
+            "gradient_norm": self.gradient_norm,
+            "rows_per_second": self.rows_per_second,
+            "skipped": self.skipped,
+        }
+        return {name: value for name, value in numbers.items() if value is not None}
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The record of which :meth:`as_dict` gave these values."""
-        read = {f"_{name}": values[name] for name in ("loss", "gradient_norm", "skipped")}
-        return cls(**{name: value for name, value in values.items() if f"_{name}" not in read}, **read)
+        names = [field.name for field in fields(cls) if field.name != "unit"]
+        return cls(**{name: values[name.removeprefix("_")] for name in names})
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for a log."""
@@ -86,6 +108,7 @@ class Record:
             "gradient_norm": self.gradient_norm,
             "skipped": self.skipped,
             "validation": self.validation,
+            **self.likelihoods,
             "best": self.best,
             "threads": self.threads,
             "trouble": self.trouble,

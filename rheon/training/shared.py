@@ -6,7 +6,7 @@ from dataclasses import asdict
 from rheon.errors import RheonError
 from rheon.training.checkpoints import Checkpoints, Nowhere, Saved
 from rheon.training.identity import as_json, differences
-from rheon.training.ranks import Alone
+from rheon.training.processes import Alone
 from rheon.training.record import Record
 from rheon.training.settings import Settings
 from rheon.training.state import State

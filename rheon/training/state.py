@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from rheon.errors import ModelError
 from rheon.training.budget import Budget
 from rheon.training.descent import Descent
-from rheon.training.ranks import Alone
+from rheon.training.processes import Alone
 from rheon.training.rescue import Rescue
 from rheon.training.settings import Settings
 from rheon.training.source import Source

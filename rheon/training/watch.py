@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from rheon.training.budget import Budget
 from rheon.training.ema import Average
+from rheon.training.processes import Alone
 from rheon.training.randomness import Stream, generator_for
-from rheon.training.ranks import Alone
 from rheon.training.settings import Settings
 from rheon.training.source import Source
 from rheon.training.weights import Weights

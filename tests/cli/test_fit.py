@@ -1,6 +1,8 @@
 """``rheon fit`` from the command line to the directory; what its parts do is tested beside them."""
 
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 
 import rheon as library
 from rheon.cli.paths import BUILT_IN
+from rheon.cli.progress import Lines
 from rheon.datasets import TOYS, load_digits, random_split
 from rheon.training import Settings
 from tests.cli.conftest import MOONS_ROWS, config
@@ -131,3 +134,58 @@ def test_built_in_names_are_those_of_the_data_room():
 def test_log_is_whole(models):
     for line in (models / "moons.rheon" / "training.jsonl").read_text().splitlines():
         assert {"step", "loss", "validation", "learning_rate"} <= set(json.loads(line))
+
+
+def test_the_log_tells_the_users_figure(models):
+    """Of the last validated step, the mean over the validation rows as the model itself scores them."""
+    for name, figure in (("moons", "log_prob"), ("digits", "bits_per_dim")):
+        log = (models / f"{name}.rheon" / "training.jsonl").read_text()
+        lines = [json.loads(line) for line in log.splitlines()]
+        assert all(line["skipped"] == 0 and line["gradient_norm"] > 0 for line in lines)
+        best = max((line for line in lines if line["best"]), key=lambda line: line["step"])
+        if name == "moons":
+            x = TOYS["moons"].sample(MOONS_ROWS, 0)
+            learn, _ = random_split(MOONS_ROWS, 0.2, 0)
+            _, held_out = random_split(len(learn), 0.1, 0)
+            expected = library.load(models / "moons.rheon").log_prob(x[learn][held_out]).mean()
+            assert best[f"validation_{figure}"] == pytest.approx(expected, abs=1e-5)
+        else:
+            assert best["validation_bits_per_dim"] == pytest.approx(best["validation"] / 64 / np.log(2))
+        assert lines[0][f"train_{figure}"] is not None
+
+
+@pytest.mark.usefixtures("bare")
+def test_tensorboard_gets_each_step_once(here, rheon, monkeypatch):
+    seen = []
+
+    class Board:
+        def __init__(self, folder):
+            seen.append(folder)
+
+        def __enter__(self):
+            return lambda record: seen.append(record.step)
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr("rheon.cli.fitting.TensorBoard", Board)
+    monkeypatch.setattr("rheon.cli.fit.check_tensorboard", lambda: None)
+    words = "fit moons --steps 5 --threads 1 --architecture nice --patience none --tensorboard runs"
+    update = Lines.update
+
+    def stop(self, record):
+        update(self, record)
+        if record.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lines, "update", stop)
+        assert rheon(words).code == 143
+    assert rheon(words).code == 0
+    assert seen == ["runs", 1, 2, 3, "runs", 4, 5]
+
+
+def test_tensorboard_that_is_missing(here, rheon, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    shown = rheon("fit moons --tensorboard runs")
+    assert (shown.code, "pip install 'rheon[tensorboard]'" in shown.err) == (2, True)

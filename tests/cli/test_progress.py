@@ -7,8 +7,7 @@ import torch
 from rich.console import Console
 
 from rheon.cli import progress
-from rheon.reports import Unit
-from rheon.training import Record
+from rheon.training import Record, Unit
 
 
 def _record(step=400, seconds=10.0, remaining=30.0, loss=88.0, validation=None):

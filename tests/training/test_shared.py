@@ -5,7 +5,7 @@ import pytest
 from rheon.errors import ModelError, RheonError
 from rheon.training import Checkpoints, Record, Settings
 from rheon.training.checkpoints import Nowhere, Saved
-from rheon.training.ranks import Alone
+from rheon.training.processes import Alone
 from rheon.training.shared import Shared
 
 SETTINGS = Settings(steps=10)

@@ -16,7 +16,7 @@ from rheon.errors import RankLostError, RheonError
 from rheon.flow import Flow
 from rheon.training import Checkpoints, Rows, Settings, train
 from rheon.training.order import Order
-from rheon.training.ranks import joined
+from rheon.training.processes import joined
 
 SETTINGS = {"steps": 40, "batch_size": 7, "threads": 1, "validate_every": 0.1, "learning_rate": 0.01}
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rheon.training import Checkpoints
-from rheon.training.ranks import Alone, ranks
+from rheon.training.processes import Alone, ranks
 from tests.training.together import trained
 
 
