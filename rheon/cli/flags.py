@@ -47,7 +47,7 @@ def told(cls: Any) -> dict[str, str]:
     """
     section = re.search(r"^Args:\n((?: {4}.*\n|\n)*)", cleandoc(cls.__doc__) + "\n", re.MULTILINE)
     items = re.split(r"^ {4}(\w+): ", section[1] if section else "", flags=re.MULTILINE)[1:]
-    texts = (" ".join(text.replace("``", "").split()) for text in items[1::2])
+    texts = (" ".join(re.sub(r"(:\w+:)?`+~?", "", text).split()) for text in items[1::2])
     return {
         name: f"{text[:1].upper()}{text[1:].rstrip('.')}."
         for name, text in zip(items[::2], texts, strict=True)

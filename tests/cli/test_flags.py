@@ -26,8 +26,8 @@ class Choices:
     """Some.
 
     Args:
-        name: what it is called, in
-            two lines.
+        name: what it is called, in :class:`~two.Lines`
+            of ``many``.
         count: how many.
         pair: two of them.
         switch: whether.
@@ -59,7 +59,7 @@ def test_a_check_speaks_under_the_name_of_the_flag():
 
 
 def test_told():
-    assert told(Choices)["name"] == "What it is called, in two lines."
+    assert told(Choices)["name"] == "What it is called, in two.Lines of many."
     assert list(told(Choices)) == [field.name for field in dataclasses.fields(Choices)]
 
 
