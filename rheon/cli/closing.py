@@ -4,13 +4,22 @@ from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
 
-_ROWS = {
-    "this model": ("bits_per_dim", "log_prob"),
+_MODEL = {"this model": ("bits_per_dim", "log_prob")}
+_BASELINES = {
     "Gaussian mixture": ("mixture_bits_per_dim", "mixture_log_prob"),
     "one Gaussian": ("gaussian_bits_per_dim", "gaussian_log_prob"),
     "independent pixels": ("histogram_bits_per_dim",),
     "the true density": ("true_log_prob",),
 }
+
+
+def baselines_of(figures: Mapping[str, Any]) -> dict[str, float]:
+    """What stands beside the model, by its name for people.
+
+    >>> baselines_of({"bits_per_dim": 2.0, "gaussian_bits_per_dim": 2.5, "gaussian_bits_per_dim_error": 0.1})
+    {'one Gaussian': 2.5}
+    """
+    return {label: figures[name] for label, names in _BASELINES.items() for name in names if name in figures}
 
 
 def closing(figures: Mapping[str, Any]) -> Iterator[str]:
@@ -21,7 +30,7 @@ def closing(figures: Mapping[str, Any]) -> Iterator[str]:
     )
     unit = "bits/dim, lower is better" if noun == "images" else "mean log p in nats, higher is better"
     yield f"  {number:,} test {noun}: {unit}" if isinstance(number, int) else f"  test {noun}: {unit}"
-    for label, names in _ROWS.items():
+    for label, names in (_MODEL | _BASELINES).items():
         for name in names:
             value, error = figures.get(name), figures.get(f"{name}_error")
             if isinstance(value, Real):

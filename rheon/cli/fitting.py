@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from rheon.cli.app import DONE, INTERRUPTED
-from rheon.cli.closing import closing, training_line
+from rheon.cli.baselines import baselines
+from rheon.cli.closing import baselines_of, closing, training_line
 from rheon.cli.console import note, say
 from rheon.cli.data import Data, few_values, left_out, read
 from rheon.cli.figures import figures
 from rheon.cli.interrupt import EndOnSignal
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of
 from rheon.cli.pictures import pictures
-from rheon.cli.progress import progress
+from rheon.cli.progress import progress, told
 from rheon.cli.run import Run
 from rheon.cli.toml import as_toml
 from rheon.errors import DivergedError, RheonError, SaveError
@@ -51,11 +52,14 @@ class Fit:
         for caution in (few_values(whole), left_out(whole)):
             if caution:
                 note(caution)
+        beside = baselines(learn, test, seed) if ranks().rank == 0 else {}
+        if beside:
+            say(f"simpler densities on the test {noun(model)}: {told(baselines_of(beside))}")
         checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, tell=note)
         checkpoints.identity["test_share"] = self.asked.test_share
         diverged = None
         try:
-            if stopped := self._train(model, learn, test, settings, checkpoints):
+            if stopped := self._train(model, learn, test, settings, checkpoints, beside):
                 return stopped
         except DivergedError as error:  # what was best before is a model all the same
             diverged = error
@@ -80,7 +84,7 @@ class Fit:
         if sys.stderr.isatty():
             note("measuring on the test rows, drawing …")
         try:
-            model.info["figures"] = figures(model, learn, test, seed)
+            model.info["figures"] = figures(model, test, beside, seed)
             drawn = pictures(model, test, seed)
             with _disk_trouble("the model is saved, its figures and pictures are not"):
                 model.save(self.out, files=drawn, overwrite=True)
@@ -97,14 +101,20 @@ class Fit:
         return self.asked.place
 
     def _train(
-        self, model: Model, learn: Data, test: Data, settings: Settings, checkpoints: Checkpoints
+        self,
+        model: Model,
+        learn: Data,
+        test: Data,
+        settings: Settings,
+        checkpoints: Checkpoints,
+        beside: dict[str, float],
     ) -> int | None:
         """Trains to the end, or until a signal; then returns the exit code."""
         together = ranks()
         training = model.training(learn.content, settings, checkpoints)
         with EndOnSignal(together) as end, contextlib.closing(training) as records:
             try:
-                self._watch(model, records, test, settings, checkpoints, end)
+                self._watch(model, records, test, settings, checkpoints, beside, end)
                 if end.asked is None:
                     return None
                 if not checkpoints.save():
@@ -128,6 +138,7 @@ class Fit:
         test: Data,
         settings: Settings,
         checkpoints: Checkpoints,
+        beside: dict[str, float],
         end: EndOnSignal,
     ) -> None:
         first = record = next(records)
@@ -142,7 +153,8 @@ class Fit:
         )
         say(f"{learn:,} {noun(model)} to learn from, {choose:,} to choose weights by, {len(test):,} to test")
         with contextlib.ExitStack() as stack:
-            watching = [stack.enter_context(progress(model.unit, noun(model))).update]
+            shown = progress(model.unit, noun(model), baselines_of(beside))
+            watching = [stack.enter_context(shown).update]
             if self.asked.tensorboard and ranks().rank == 0:
                 board = stack.enter_context(TensorBoard(self.asked.tensorboard))
                 watching.append(lambda record: board(record) if record.step > went_on_after else None)
@@ -189,8 +201,8 @@ class Fit:
 def print_toml(asked: Run) -> int:
     """Prints a run with every choice, as it would be made for its kind of data; returns the exit code."""
     model = _untrained(asked, looks_like_images(asked.data))
-    told = replace(asked, architecture=str(model.architecture))
-    for line in as_toml(told, model.settings(**asked.training)).splitlines():
+    resolved = replace(asked, architecture=str(model.architecture))
+    for line in as_toml(resolved, model.settings(**asked.training)).splitlines():
         say(line)
     return DONE
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rheon.cli.closing import baselines_of
 from rheon.cli.console import note
 from rheon.cli.data import Data
 from rheon.cli.kinds import Model
@@ -13,15 +14,6 @@ from rheon.errors import RheonError
 from rheon.images import ImageDensity, read_images
 from rheon.reports import density_picture, png, side_by_side, training_curve, window_of
 from rheon.tables import TableDensity
-
-_BASELINES = {
-    "mixture_bits_per_dim": "Gaussian mixture",
-    "mixture_log_prob": "Gaussian mixture",
-    "gaussian_bits_per_dim": "one Gaussian",
-    "gaussian_log_prob": "one Gaussian",
-    "histogram_bits_per_dim": "independent pixels",
-    "true_log_prob": "true density",
-}
 
 
 def pictures(model: Model, test: Data, seed: int) -> dict[str, bytes]:
@@ -48,8 +40,7 @@ def new_images(model: ImageDensity, n: int, temperature: float, seed: int | None
 
 
 def _curve(model: Model) -> Any:
-    figures = model.info["figures"]
-    baselines = {f"{name} (test)": figures[key] for key, name in _BASELINES.items() if key in figures}
+    baselines = {f"{name} (test)": value for name, value in baselines_of(model.info["figures"]).items()}
     return training_curve([record.as_dict() for record in model.history], model.unit, baselines)
 
 

@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from typing import Self
 
 from rich.console import Console, RenderableType
@@ -25,13 +26,15 @@ class Progress(ABC):
     Args:
         unit: what the figures are in.
         noun: what there are so many of a second.
+        baselines: what simpler densities reach, by name.
     """
 
     every = _REFRESH_SECONDS
     """Seconds between what is shown."""
 
-    def __init__(self, unit: Unit, noun: str) -> None:
+    def __init__(self, unit: Unit, noun: str, baselines: Mapping[str, float] | None = None) -> None:
         self._unit, self._noun = unit, noun
+        self._beside = told(baselines or {})
         self._shown_at = -float("inf")
         self._recent: deque[Record] = deque(maxlen=20)
         self._validation: float | None = None
@@ -69,6 +72,8 @@ class Progress(ABC):
         ]
         if self._validation is not None:
             parts.insert(2, (1, f"validation {self._unit(self._validation):.3f}"))
+        if self._beside:
+            parts.append((6, f"({self._beside})"))
         return parts
 
 
@@ -90,8 +95,10 @@ class Lines(Progress):
 class Bar(Progress):
     """One line that is written over: a bar and as much beside it as the terminal is wide."""
 
-    def __init__(self, unit: Unit, noun: str, console: Console) -> None:
-        super().__init__(unit, noun)
+    def __init__(
+        self, unit: Unit, noun: str, console: Console, baselines: Mapping[str, float] | None = None
+    ) -> None:
+        super().__init__(unit, noun, baselines)
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
@@ -120,12 +127,21 @@ class Bar(Progress):
         return line
 
 
-def progress(unit: Unit, noun: str) -> Progress:
+def progress(unit: Unit, noun: str, baselines: Mapping[str, float] | None = None) -> Progress:
     """The kind that suits where stderr goes."""
     console = Console(stderr=True)
     if console.is_terminal and not console.is_dumb_terminal:
-        return Bar(unit, noun, console)
-    return Lines(unit, noun)
+        return Bar(unit, noun, console, baselines)
+    return Lines(unit, noun, baselines)
+
+
+def told(baselines: Mapping[str, float]) -> str:
+    """Baselines on one line.
+
+    >>> told({"one Gaussian": 2.9656, "independent pixels": 2.4238})
+    'one Gaussian 2.966, independent pixels 2.424'
+    """
+    return ", ".join(f"{name} {value:.3f}" for name, value in baselines.items())
 
 
 def clock(seconds: float) -> str:

@@ -42,6 +42,11 @@ class TableDensity(Density):
         self.dtypes: tuple[str, ...] = ()
 
     @property
+    def architecture(self) -> str | Architecture:
+        """What the flows are built by."""
+        return self.continuous.architecture
+
+    @property
     def unit(self) -> Unit:
         return self.continuous.unit
 

@@ -54,6 +54,7 @@ def here(tmp_path, monkeypatch):
 def bare(monkeypatch):
     """Fits of 200 rows without figures and pictures, which take most of their time."""
     monkeypatch.setattr("rheon.cli.data.TOY_ROWS", 200)
+    monkeypatch.setattr("rheon.cli.fitting.baselines", lambda *_: {})
     monkeypatch.setattr("rheon.cli.fitting.figures", lambda *_: {})
     monkeypatch.setattr("rheon.cli.fitting.pictures", lambda *_: {})
 

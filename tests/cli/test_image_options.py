@@ -81,7 +81,7 @@ def test_options_of_pictures_are_refused_for_a_table(here, rheon, words):
 
 
 def test_photos_are_measured_on_their_own_test_part(here, rheon, monkeypatch):
-    monkeypatch.setattr("rheon.cli.figures._GAUSSIAN_DIMS", 0)  # it takes most of the time
+    monkeypatch.setattr("rheon.cli.baselines._GAUSSIAN_DIMS", 0)  # it takes most of the time
     shown = rheon("fit photos --steps 2 --architecture nice --threads 1")
     assert shown.code == 0, shown.err
     facts = config(here / "photos.rheon")

@@ -106,3 +106,12 @@ def test_kind_follows_the_terminal(monkeypatch, terminal, kind):
 
 def test_odd_losses_are_shown():
     assert "train nan" in _frames(100, [_record(loss=math.nan)])[0]
+
+
+def test_baselines_stand_beside_where_there_is_room(capsys, monkeypatch):
+    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    records = [_record(validation=90.0)]
+    shown = progress.Bar(UNIT, "images", console, {"one Gaussian": 2.31, "Gaussian mixture": 1.9})
+    shown.update(records[0])
+    assert shown.parts(records[0])[-1][1] == "(one Gaussian 2.310, Gaussian mixture 1.900)"
+    assert max(shown.parts(records[0])) == shown.parts(records[0])[-1], "the first to go where room is short"
