@@ -4,7 +4,8 @@
 
 Two jobs in turn, images and a table, are started, killed, started again with the same words, … until they
 end; then their weights must be those of the run that nobody killed, by SHA-256, and their log have each step
-once.
+once. A kill costs the time from the first step after the last checkpoint to the last step made: at most the
+interval between two checkpoints, and the step in which it ran out.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 CHILD = Path(__file__).with_name("child.py")
@@ -33,19 +35,36 @@ class Count:
     """What came of it."""
 
     kills: int = 0
+    training: int = 0
     inside: int = 0
     resumed: int = 0
     ended: int = 0
     equal: int = 0
-    redone: list[float] = field(default_factory=list)
+    redone: list["Redone"] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
+        longest = max((redone.seconds for redone in self.redone), default=0.0)
+        within = sum(redone.within for redone in self.redone)
         return (
-            f"{self.resumed} of {self.kills} kills gone on from without help ({self.inside} inside a save); "
-            f"{self.equal} of {self.ended} runs end with the weights and the log of the run without a break; "
-            f"at most {max(self.redone, default=0):.2f} s done again, with {SECONDS} s between checkpoints"
+            f"{self.resumed} of {self.kills} kills gone on from without help ({self.training} after a step, "
+            f"{self.inside} inside a save); {self.equal} of {self.ended} runs end with the weights and the "
+            f"log of the run without a break; {within} of {len(self.redone)} times at most one interval "
+            f"({SECONDS} s) and a step done again, at most {longest:.2f} s"
         )
+
+
+@dataclass
+class Redone:
+    """Seconds of work that a start did again, and the longest step among them."""
+
+    seconds: float
+    step: float
+
+    @property
+    def within(self) -> bool:
+        """Whether it is no more than the interval, and the step in which that ran out."""
+        return self.seconds <= SECONDS + self.step + 0.01
 
 
 class Job:
@@ -74,15 +93,16 @@ class Job:
         lines = (self.out / "training.jsonl").read_text().splitlines()
         return weights, [line.split(",")[0] for line in lines]
 
-    def redone(self) -> float:
-        """Seconds of work that the last start did again: of the one before it, after its last checkpoint."""
+    def redone(self) -> Redone | None:
+        """What the last start did again of the one before it; None where it came to no step."""
         lines = [line.split() for line in self.trace.read_text().splitlines()] if self.trace.exists() else []
         self.trace.write_text("")
         if not lines:
-            return 0.0
+            return None
         again = [float(at) for step, at in self.lines if int(step) >= int(lines[0][0])]
         self.lines = lines
-        return max(again) - min(again) if again else 0.0
+        steps = [after - before for before, after in pairwise(again)]
+        return Redone(sum(steps), max(steps, default=0.0))
 
 
 def run(n: int, seed: int, folder: Path) -> Count:
@@ -123,8 +143,14 @@ def killed_until_it_ends(job: Job, seconds: float, n: int, rng: random.Random, c
         except subprocess.TimeoutExpired:
             process.kill()
             errors = process.communicate()[1]
-        count.redone.append(job.redone())
         killed = process.returncode == -signal.SIGKILL
+        if redone := job.redone():
+            count.training += killed
+            count.redone.append(redone)
+            if not redone.within:
+                count.faults.append(
+                    f"{redone.seconds:.2f} s done again, the longest step {redone.step:.2f} s"
+                )
         if not killed and (process.returncode != 0 or not job.ended):
             count.faults.append(f"{' '.join(job.words)}: code {process.returncode}: {errors[-500:]}")
             return
