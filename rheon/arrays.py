@@ -11,6 +11,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,8 @@ from rheon.errors import DataError
 
 MAX_BYTES = 1 << 34
 """No single array or file of data larger than this is read: 16 GiB."""
+
+_GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 _DAMAGED = (
     *(ValueError, SyntaxError, RecursionError, MemoryError, EOFError, OSError, RuntimeError),
@@ -54,11 +57,29 @@ def as_numpy(data: Any) -> NDArray[Any]:
     return array
 
 
+def memory_limit() -> int:
+    """Bytes that this process may have: this machine's memory, or what it is limited to where that is less.
+
+    Limits are those of the process (``ulimit -v``) and of its control group (a container). What others use
+    at the moment does not count, so that the same job is done in the same way each time.
+    """
+    limits = [1 << 62]
+    if hasattr(os, "sysconf"):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for place in _GROUP_LIMITS:
+        with suppress(OSError, ValueError):  # "max" where there is none
+            limits.append(int(Path(place).read_text()))
+    with suppress(ImportError):
+        import resource  # not everywhere
+
+        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+        limits += [soft] if soft != resource.RLIM_INFINITY else []
+    return min(limits)
+
+
 def memory_allowed() -> int:
-    """Bytes that an array or a file may take here: 16 GiB, or half of this machine's memory if less."""
-    if not hasattr(os, "sysconf"):
-        return MAX_BYTES
-    return min(MAX_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    """Bytes that an array or a file may take: 16 GiB, or half of :func:`memory_limit` if that is less."""
+    return min(MAX_BYTES, memory_limit() // 2)
 
 
 def check_room(size: int, where: Path | str) -> None:
@@ -66,7 +87,7 @@ def check_room(size: int, where: Path | str) -> None:
     if size > memory_allowed():
         raise DataError(
             f"{where} needs {size / 2**30:,.1f} GiB of memory; {memory_allowed() / 2**30:,.1f} GiB are "
-            "allowed: use a part of it"
+            "allowed: use a part of it, or, of a table, write it as Parquet, which is read in parts"
         )
 
 

@@ -13,6 +13,7 @@ from rheon.images.formats import looks_like_images as file_of_images
 from rheon.images.reading import ImageSet
 from rheon.storage import read_log, read_model
 from rheon.tables import TableDensity
+from rheon.tables.parts import part_files
 from rheon.training import Record, Settings
 
 _CLASSES: dict[str, type[ImageDensity] | type[TableDensity]] = {"image": ImageDensity, "table": TableDensity}
@@ -59,7 +60,9 @@ def new(data: Any, architecture: Any = None) -> ImageDensity | TableDensity:
 def looks_like_images(data: Any) -> bool:
     """Whether data, by path or object, are images and not a table: pictures, or arrays of 3 axes or more."""
     if isinstance(data, str | os.PathLike):
-        return str(data) in BUILT_IN or file_of_images(Path(data))
+        path = Path(data)
+        parts = part_files(path) if path.is_dir() else []
+        return str(data) in BUILT_IN or file_of_images(parts[0] if parts else path)
     first = data[0] if isinstance(data, list | tuple) and data else data
     if isinstance(data, ImageSet) or hasattr(first, "getexif"):  # Pillow images
         return True

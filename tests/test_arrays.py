@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.lib import format as npy
 
+from rheon import arrays
 from rheon.arrays import as_numpy, check_room, read_npy, read_npz
 from rheon.errors import DataError
 
@@ -126,3 +127,18 @@ def test_as_numpy():
             as_numpy(bad)
     with pytest.raises(DataError, match="masked"):
         as_numpy(np.ma.masked_array([1, 2], [True, False]))
+
+
+def test_memory_is_limited_by_the_process_and_its_group(tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY,) * 2)
+    monkeypatch.setattr(arrays, "_GROUP_LIMITS", (str(tmp_path / "none"), str(tmp_path / "memory.max")))
+    free = arrays.memory_limit()
+    assert 1 << 28 < free < 1 << 50, "that of this machine"
+    (tmp_path / "memory.max").write_text("max\n")
+    assert arrays.memory_limit() == free
+    (tmp_path / "memory.max").write_text("200000000\n")
+    assert arrays.memory_limit() == 200_000_000
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (100_000_000, 100_000_000))
+    assert arrays.memory_limit() == 100_000_000
+    assert arrays.memory_allowed() == 50_000_000

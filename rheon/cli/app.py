@@ -106,6 +106,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def _main(words: Sequence[str] | None) -> int:
     # Before torch is loaded: waiting threads must sleep, not spin, or small networks run many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Arrow's own allocator sets aside a gigabyte of addresses, which a limit (ulimit -v) would count.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal without Unicode gets \u escapes, not a crash
             stream.reconfigure(errors="backslashreplace")

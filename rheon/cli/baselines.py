@@ -73,7 +73,7 @@ def _of_images(learn: Data, test: Data, seed: int) -> dict[str, float]:
 
 
 def _of_rows(learn: Data, test: Data, seed: int) -> dict[str, float]:
-    values, tested, toy = learn.table.values, _some(test.table.values, _MOST_ROWS, seed), test.toy
+    values, tested, toy = learn.some(seed), _some(test.table.values, _MOST_ROWS, seed), test.toy
     dims = values.shape[1]
 
     def gaussian() -> np.ndarray:

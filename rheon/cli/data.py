@@ -1,18 +1,19 @@
 """DATA on the command line: built-in names, files and folders; images or a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from rheon.datasets import TOYS, Toy, random_split
+from rheon.datasets import TOYS, Toy
 from rheon.errors import DataError, RheonError
 from rheon.images import ImageSet, Preparation, read_images
 from rheon.images.reading import AS_THEY_ARE
 from rheon.models import looks_like_images
 from rheon.reports import plain
-from rheon.tables import Table, read_table
+from rheon.tables import StreamedTable, Table, open_table, read_in_parts, read_table
+from rheon.tables.parts import can_be_parted
 
 TOY_ROWS = 20_000
 
@@ -21,7 +22,7 @@ TOY_ROWS = 20_000
 class Data:
     """Images or a table, one sentence about them, and their true density where it is known."""
 
-    content: ImageSet | Table
+    content: ImageSet | Table | StreamedTable
     description: str
     toy: Toy | None = None
 
@@ -36,9 +37,14 @@ class Data:
 
     @property
     def table(self) -> Table:
-        """The content, where it is a table."""
+        """The content, where it is a table in memory, as what is tested on always is."""
         assert isinstance(self.content, Table)
         return self.content
+
+    def some(self, seed: int) -> np.ndarray:
+        """The rows of a table; of one that is larger than memory, some drawn at random."""
+        assert not isinstance(self.content, ImageSet)
+        return self.content.sample(len(self), seed).values
 
     def split(self, share: float, seed: int) -> tuple["Data", "Data"]:
         """(rows to learn from, rows to test on): as whoever made the data split them, or at random."""
@@ -51,13 +57,8 @@ class Data:
             raise DataError(
                 f"{len(self)} {noun} are too few to learn from, validate and test on; give at least {least}"
             )
-        if isinstance(self.content, ImageSet):
-            learn, test = self.content.split(share, seed)
-            return replace(self, content=learn), replace(self, content=test)
-        rows = random_split(len(self), share, seed)
-        values = (self.content.values[part] for part in rows)
-        learning, held_out = (replace(self, content=replace(self.content, values=part)) for part in values)
-        return learning, held_out
+        learn, test = self.content.split(share, seed)
+        return replace(self, content=learn), replace(self, content=test)
 
 
 def read(data: str, seed: int = 0, levels: int | None = None, prepare: Preparation = AS_THEY_ARE) -> Data:
@@ -73,8 +74,8 @@ def read(data: str, seed: int = 0, levels: int | None = None, prepare: Preparati
     _no_levels(data, levels)
     if prepare != AS_THEY_ARE:
         raise RheonError(f"--size, --crop and the like are for pictures, and {data} is a table")
-    table = read_table(data)
-    return Data(table, _described(table, data))
+    rows = open_table(data)
+    return Data(rows, _described(rows, data))
 
 
 def read_to_score(
@@ -108,14 +109,26 @@ def left_out(data: Data) -> str | None:
     return told and plain(told, 2000)
 
 
+def tables_to_score(
+    data: str, seed: int, columns: Sequence[str], rows: int
+) -> tuple[Iterable[Table], Toy | None]:
+    """What ``data`` names as a model of these columns takes it, and its true density where that is known.
+
+    It is many tables of so many rows where it can be read in parts, of which one is in memory at a time.
+    """
+    if data not in TOYS and not looks_like_images(data) and can_be_parted(Path(data)):
+        return read_in_parts(Path(data), columns, rows), None
+    given = read_to_score(data, seed, None, columns)
+    return [given.table], given.toy
+
+
 def few_values(data: Data) -> str | None:
     """A warning of columns that repeat few whole numbers: a continuous density can rise there without end."""
-    if not isinstance(data.content, Table):
+    if isinstance(data.content, ImageSet):
         return None
-    table = data.content
     few = [
         name
-        for name, column in zip(table.columns, table.values.T, strict=True)
+        for name, column in zip(data.content.columns, data.some(seed=0).T, strict=True)
         if len(np.unique(column)) <= max(20, len(column) // 50) and np.array_equal(column, np.rint(column))
     ]
     if not few:
@@ -126,14 +139,16 @@ def few_values(data: Data) -> str | None:
     )
 
 
-def _described(table: Table, source: str) -> str:
-    n, columns = table.values.shape
+def _described(table: Table | StreamedTable, source: str) -> str:
+    n, columns = len(table), len(table.columns)
     names = ", ".join(table.columns[:8]) + (", …" if columns > 8 else "")
     text = f"{n:,} rows of {columns} column{'s' * (columns > 1)} ({names}), from {Path(source).name}"
     if table.dropped:
         reasons = ", ".join(f"{name} ({why})" for name, why in table.dropped[:6])
         more = len(table.dropped) - 6
         text += f"; left out: {reasons}" + (f" and {more} more" if more > 0 else "")
+    if isinstance(table, StreamedTable):
+        text += "; too large for memory, so read in parts"
     return plain(text)
 
 

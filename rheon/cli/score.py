@@ -1,5 +1,7 @@
 """``rheon score``: the log-density of every image or row."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,10 @@ from rheon.cli.numbers import Count, Seed
 from rheon.cli.paths import TABLE_SUFFIXES, check_data, check_file
 from rheon.errors import RheonError
 from rheon.storage import read_config
+
+_MEANS = ("bits_per_dim", "log_prob_nats")
+_VALUES = 1 << 20
+"""Numbers of a table that are scored at a time: 8 MiB."""
 
 if TYPE_CHECKING:
     GivenPictures = dict[str, Any] | None
@@ -44,48 +50,93 @@ def score(
     if config["kind"] != "image" and draws != 1:
         raise RheonError("--draws is for images: the density of a row needs no noise")
 
-    from rheon.cli.data import left_out, read_to_score
     from rheon.images import ImageDensity
     from rheon.models import load
-    from rheon.tables import write_table
+    from rheon.tables import writing
 
     loaded = load(model)
-    if isinstance(loaded, ImageDensity):
-        found = read_to_score(data, seed, loaded.levels, None, Pictures(**(pictures or {})).preparation())
-        if caution := left_out(found):
-            note(caution)
-        columns = _image_columns(loaded, found.content, draws, seed)
-    else:
-        found = read_to_score(data, seed, None, loaded.columns)
-        columns = {"log_prob_nats": loaded.log_prob(found.content)}
+    images = isinstance(loaded, ImageDensity)
+    parts = (
+        _of_images(loaded, data, draws, seed, Pictures(**(pictures or {})))
+        if images
+        else _of_rows(loaded, data, seed)
+    )
+    means, true_mean = {name: Mean() for name in _MEANS}, Mean()
+    with nullcontext() if out is None else writing(out) as write:
+        for columns, true in parts:
+            if write is not None:
+                write(columns)
+            for name, mean in means.items():
+                mean.add(columns.get(name, ()))
+            true_mean.add(true)
+    n = len(means["log_prob_nats"])
     if out is not None:
-        write_table(out, columns)
-        say(f"{out}: {len(found):,} scores")
-    noun = "images" if isinstance(loaded, ImageDensity) else "rows"
-    for name in ("bits_per_dim", "log_prob_nats"):
-        if name in columns:
-            say(f"{name} of {len(found):,} {noun}: {mean_with_error(columns[name])}")
-    if found.toy is not None:
-        true = mean_with_error(found.toy.log_density(found.table.values))
-        say(f"log_prob_nats of the true density: {true}")
+        say(f"{out}: {n:,} scores")
+    for name, mean in means.items():
+        if len(mean):
+            say(f"{name} of {n:,} {'images' if images else 'rows'}: {mean}")
+    if len(true_mean):
+        say(f"log_prob_nats of the true density: {true_mean}")
     elif isinstance(facts := config.get("data"), dict) and facts.get("source") == Path(data).name:
         note(f"the model was fitted on {data}: new data will score worse")
 
 
-def mean_with_error(values: Any) -> str:
-    """The mean and its standard error, as text."""
-    error = f" ± {values.std(ddof=1) / len(values) ** 0.5:.4f}" if len(values) > 1 else ""
-    return f"{values.mean():.4f}{error}"
+class Mean:
+    """Mean and standard error of numbers that come in parts.
+
+    With n, m and s the count, the mean and the sum of squared deviations of a part, and n', m', s' those of
+    the next, both together have
+
+        n + n'     m + (m' - m) n' / (n + n')     s + s' + (m' - m)² n n' / (n + n')
+
+    Reference: Chan, Golub, LeVeque, *Updating formulae and a pairwise algorithm for computing sample
+    variances*, 1979, Stanford STAN-CS-79-773.
+    """
+
+    def __init__(self) -> None:
+        self._n, self._mean, self._deviations = 0, 0.0, 0.0
+
+    def __len__(self) -> int:
+        return self._n
+
+    def add(self, values: Any) -> None:
+        """Takes the next part, an array of one axis."""
+        if not len(values):
+            return
+        n, mean = len(values), float(values.mean())
+        apart, both = mean - self._mean, self._n + n
+        self._deviations += float(((values - mean) ** 2).sum()) + apart**2 * self._n * n / both
+        self._mean, self._n = self._mean + apart * n / both, both
+
+    def __str__(self) -> str:
+        if self._n < 2:
+            return f"{self._mean:.4f}"
+        return f"{self._mean:.4f} ± {(self._deviations / (self._n - 1) / self._n) ** 0.5:.4f}"
 
 
-def _image_columns(model: Any, images: Any, draws: int, seed: int) -> dict[str, Any]:
+def _of_rows(model: Any, data: str, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
+    from rheon.cli.data import tables_to_score
+    from rheon.tables.continuous import TILE
+
+    # Whole tiles: only the last of all is filled up.
+    rows = max(_VALUES // (TILE * len(model.columns)), 1) * TILE
+    tables, toy = tables_to_score(data, seed, model.columns, rows)
+    for table in tables:
+        yield {"log_prob_nats": model.log_prob(table)}, () if toy is None else toy.log_density(table.values)
+
+
+def _of_images(
+    model: Any, data: str, draws: int, seed: int, pictures: Pictures
+) -> Iterator[tuple[dict[str, Any], Any]]:
     import numpy as np
 
+    from rheon.cli.data import left_out, read_to_score
+
+    given = read_to_score(data, seed, model.levels, None, pictures.preparation())
+    if caution := left_out(given):
+        note(caution)
+    images = given.images
     log_prob = model.log_prob(images, draws=draws, seed=seed)
     named = {} if images.names is None else {"name": list(images.names)}
-    return {
-        "index": np.arange(len(images)),
-        **named,
-        "log_prob_nats": log_prob,
-        "bits_per_dim": model.unit.scale * -log_prob,
-    }
+    scores = {"log_prob_nats": log_prob, "bits_per_dim": model.unit.scale * -log_prob}
+    yield {"index": np.arange(len(images)), **named, **scores}, ()

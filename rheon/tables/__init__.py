@@ -2,6 +2,16 @@
 
 from rheon.tables.density import TableDensity
 from rheon.tables.reading import Table, read_table
-from rheon.tables.writing import write_table
+from rheon.tables.streaming import StreamedTable, open_table, read_in_parts
+from rheon.tables.writing import write_table, writing
 
-__all__ = ["Table", "TableDensity", "read_table", "write_table"]
+__all__ = [
+    "StreamedTable",
+    "Table",
+    "TableDensity",
+    "open_table",
+    "read_in_parts",
+    "read_table",
+    "write_table",
+    "writing",
+]

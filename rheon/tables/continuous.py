@@ -8,16 +8,18 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rheon.architectures import ARCHITECTURES, build, tabular
-from rheon.datasets import random_split
 from rheon.errors import DataError, ModelError, RheonError
 from rheon.flow import Flow
 from rheon.storage import load_module
 from rheon.tables.floor import Mixture, flow_weight
+from rheon.tables.folds import Folds, Members, fold_of_each
 from rheon.tables.preprocessing import Preprocessing, standardising
-from rheon.training import Checkpoints, Record, Settings, Unit, fingerprint, train
+from rheon.tables.reading import Table
+from rheon.tables.streaming import StreamedTable
+from rheon.training import Checkpoints, Encoded, Record, Settings, Source, Unit, fingerprint, train
 from rheon.training.threads import lent_threads
 
 Architecture = Callable[[int], Flow]
@@ -99,10 +101,15 @@ class Continuous:
         """Learns from rows y (N, D) and context (N, M) or None, float64, and yields a record after each step.
 
         With ``checkpoints`` it goes on from where an earlier one of the same rows and settings was stopped.
+        y may be a :class:`~rheon.tables.StreamedTable`, of which a sample makes what is not the flow.
 
         Raises:
             DataError: there are too few rows, or a column does not vary.
         """
+        table = y.split(0.1, settings.seed) if isinstance(y, StreamedTable) else None
+        if table is not None:
+            some = table[0].sample(len(table[0]), settings.seed)
+            y = np.concatenate((some.values, table[1].values))
         y, context = _real(y), None if context is None else _real(context)
         if len(y) < _LEAST:
             raise DataError(
@@ -115,7 +122,9 @@ class Continuous:
             self.given = None if context is None else Preprocessing.fit(context, whiten=False)
             given = None if context is None or self.given is None else self.given.training_rows(context)
             default = self.architecture == "tabular"
-            fold = _fold_of_each(len(z), settings.seed, _FOLDS if default and len(z) < _MANY else 1)
+            fold = fold_of_each(len(z), settings.seed, _FOLDS if default and len(z) < _MANY else 1)
+            if table is not None:
+                fold = (torch.arange(len(z)) >= len(some)).long() - 1
             folds = [
                 ((fold != k).nonzero()[:, 0], (fold == k).nonzero()[:, 0]) for k in range(int(fold.max()) + 1)
             ]
@@ -125,16 +134,19 @@ class Continuous:
         self.mixture, self.weight = None, 1.0
         self.flows = self._flows(z, given, len(folds), settings.seed)
         if checkpoints is not None:
-            recipe = self.flows[0].recipe
+            recipe, raw = self.flows[0].recipe, y if context is None else torch.cat((y, context), 1)
             checkpoints.identity |= {
                 "architecture": recipe and recipe.name,
                 "arguments": recipe and dict(recipe.arguments),
                 "members": len(self.flows),
-                "data": fingerprint((y if context is None else torch.cat((y, context), 1)).numpy()),
+                "data": fingerprint(raw.numpy()) if table is None else table[0].fingerprint(),
             }
             checkpoints.unit = self.unit
-        members = _Members(self.flows)
-        learn, judge = _Folds(z, given, fold, learn=True), _Folds(z, given, fold, learn=False)
+        members = Members(self.flows)
+        learn: Source = Folds(z, given, fold, learn=True)
+        if table is not None:
+            learn, self.rows = table[0].source(self._encode), (len(table[0]), len(table[1]))
+        judge = Folds(z, given, fold, learn=False)
         try:
             with closing(train(members, learn, judge, settings, checkpoints)) as records:
                 for record in records:
@@ -144,6 +156,11 @@ class Continuous:
                 members.eval()
                 with lent_threads(1):
                     self._weigh(floor, z, folds)
+
+    def _encode(self, table: Table) -> Encoded:
+        """Rows to learn from, and the one member that they are for."""
+        assert self.preprocessing is not None
+        return self.preprocessing.training_rows(_real(table.values)), torch.zeros(len(table), 1)
 
     def _flows(self, z: Tensor, given: Tensor | None, members: int, seed: int) -> list[Flow]:
         """The untrained flows; a function of the user's own decides its initial weights itself."""
@@ -316,53 +333,6 @@ def _of_this_version(config: dict[str, Any], tensors: dict[str, Tensor]) -> dict
     flow = {name.replace("flow.", "flow0.", 1): tensor for name, tensor in tensors.items()}
     mean, scale = flow.pop("mean"), flow.pop("scale")
     return flow | {f"columns.{name}": t for name, t in standardising(mean, scale).tensors().items()}
-
-
-class _Members(nn.Module):
-    """Flows side by side: log p of each row under the member that its context names, rows in their order."""
-
-    def __init__(self, flows: list[Flow]) -> None:
-        super().__init__()
-        self.flows = nn.ModuleList(flows)
-
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        counts = context[:, 0].long().bincount(minlength=len(self.flows)).tolist()
-        given = context[:, 1:].split(counts) if context.shape[1] > 1 else [None] * len(counts)
-        parts = zip(self.flows, x.split(counts), given, strict=True)
-        return torch.cat([flow(part, own) for flow, part, own in parts])
-
-
-class _Folds:
-    """Rows for each member, in the order of members: those out of its fold to learn from, or those in it."""
-
-    def __init__(self, z: Tensor, given: Tensor | None, fold: Tensor, learn: bool) -> None:
-        self._z, self._given, self._fold, self._learn = z, given, fold, learn
-        self._members = int(fold.max()) + 1
-        self._rows = torch.arange(len(z)) if self._members > 1 or learn else (fold == 0).nonzero()[:, 0]
-        if self._members == 1 and learn:
-            self._rows = (fold != 0).nonzero()[:, 0]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        rows = self._rows[rows]
-        fold = self._fold[rows]
-        parts = [rows[(fold != k) if self._learn else (fold == k)] for k in range(self._members)]
-        member = torch.cat([torch.full((len(part), 1), float(k)) for k, part in enumerate(parts)])
-        rows = torch.cat(parts)
-        if self._given is not None:
-            member = torch.cat((member, self._given[rows]), 1)
-        return self._z[rows], member
-
-
-def _fold_of_each(n: int, seed: int, folds: int) -> Tensor:
-    """The number of the member that each row judges; -1 for none."""
-    if folds > 1:
-        return torch.from_numpy(np.random.default_rng(seed).permutation(n) % folds)
-    fold = torch.full((n,), -1)
-    fold[torch.from_numpy(random_split(n, 0.1, seed)[1])] = 0
-    return fold
 
 
 def _size(n: int) -> dict[str, Any]:

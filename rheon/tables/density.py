@@ -15,6 +15,7 @@ from rheon.errors import ModelError, RheonError, whole
 from rheon.flow import Flow, Recipe
 from rheon.tables.continuous import Architecture, Continuous
 from rheon.tables.reading import read_table
+from rheon.tables.streaming import StreamedTable, open_table
 from rheon.training import Checkpoints, Record, Settings, Unit
 
 
@@ -57,16 +58,17 @@ class TableDensity(Density):
     def training(
         self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
     ) -> Generator[Record, None, None]:
-        table = read_table(data)
+        table = open_table(data)
+        rows = table if isinstance(table, StreamedTable) else table.values
         self.columns, self.dtypes = table.columns, table.dtypes
         if checkpoints is not None:
             checkpoints.identity["schema"] = self._schema()
         self.history = []
         self.info["settings"] = asdict(settings)
-        with closing(self.continuous.training(table.values, None, settings, checkpoints)) as records:
+        with closing(self.continuous.training(rows, None, settings, checkpoints)) as records:
             for record in records:
                 if not self.history:
-                    self._note_data(table.dropped, table.values.shape)
+                    self._note_data(table.dropped, (len(table), len(table.columns)))
                 self.history.append(record)
                 yield record
 

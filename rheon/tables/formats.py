@@ -14,9 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import ipc, parquet
 
-from rheon.arrays import MAX_BYTES, check_room, read_npy, read_npz
+from rheon.arrays import MAX_BYTES, check_room, memory_allowed, read_npy, read_npz
 from rheon.errors import DataError
 from rheon.tables.delimited import read_delimited
+from rheon.tables.parts import Parts
 
 ARRAY_NAMES = ("X", "x", "data")
 """Names by which the rows of an archive with several arrays are known."""
@@ -42,7 +43,8 @@ def _npz(path: Path) -> Contents:
 def _text(path: Path) -> Contents:
     opened: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rb") as stream:
-        content = stream.read(MAX_BYTES + 1)
+        check_room(path.stat().st_size, path)
+        content = stream.read(min(MAX_BYTES, memory_allowed()) + 1)
     check_room(len(content), path)
     table, dialect = read_delimited(content, str(path))
     return Contents(table, dialect.header, dialect.notes)
@@ -55,6 +57,7 @@ def _parquet(path: Path) -> Contents:
 
 
 def _arrow(path: Path) -> Contents:
+    check_room(path.stat().st_size, path)
     with pa.OSFile(str(path)) as file:
         as_file = file.read(6) == b"ARROW1"
         file.seek(0)
@@ -77,6 +80,10 @@ FORMATS: dict[str, Callable[[Path], Contents]] = {
 
 def read_file(path: Path) -> Contents:
     """The table in a file, by its suffix; what its reader cannot make sense of is a :class:`DataError`."""
+    if path.is_dir():
+        parts = Parts(path)
+        check_room(8 * len(parts) * len(parts.schema), path)
+        return Contents(pa.Table.from_batches(parts.batches(parts.schema.names), parts.schema))
     if not path.is_file():
         raise DataError(f"there is no file {path}; give the path of a table")
     suffix = next((known for known in FORMATS if path.name.lower().endswith(known)), None)

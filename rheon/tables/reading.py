@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheon.arrays import as_numpy
+from rheon.datasets import random_split
 from rheon.errors import DataError
 from rheon.tables.formats import read_file
 
-_EXACT = 2**53  # beyond it float64 skips whole numbers
+EXACT = 2**53  # beyond it float64 skips whole numbers
+TOO_LARGE = "whole numbers too large to tell apart as float64"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,21 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def take(self, rows: NDArray[np.int64]) -> "Table":
+        """The rows with these numbers, in this order."""
+        return replace(self, values=self.values[rows])
+
+    def split(self, share: float, seed: int) -> tuple["Table", "Table"]:
+        """(the other rows, rows held out at random), the share of all."""
+        rest, held_out = random_split(len(self), share, seed)
+        return self.take(rest), self.take(held_out)
+
+    def sample(self, n: int, seed: int) -> "Table":
+        """At most n of its rows, drawn at random; all in their order where there are no more."""
+        if n >= len(self):
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self), n, replace=False)))
 
     def require(self, columns: Sequence[str]) -> "Table":
         """These columns in this order; a constant that was left out is found again.
@@ -168,14 +185,15 @@ def _of_frame(frame: nw.DataFrame[Any]) -> Iterator[_Part]:
         elif series.null_count() == len(series):
             yield name, None, "no values"
         elif not dtype.is_numeric():
-            yield name, None, _kind(dtype)
-        elif dtype.is_integer() and max(abs(int(series.min())), abs(int(series.max()))) > _EXACT:
-            yield name, None, "whole numbers too large to tell apart as float64"
+            yield name, None, kind_of(dtype)
+        elif dtype.is_integer() and max(abs(int(series.min())), abs(int(series.max()))) > EXACT:
+            yield name, None, TOO_LARGE
         else:
             yield name, series.cast(nw.Float64).to_numpy().astype(np.float64), _dtype_name(dtype)
 
 
-def _kind(dtype: Any) -> str:
+def kind_of(dtype: Any) -> str:
+    """What values that are no numbers are, in words; of a narwhals dtype."""
     if dtype.is_temporal():
         return "dates or times"
     if dtype == nw.Boolean:

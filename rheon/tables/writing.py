@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import csv, feather, parquet
+from pyarrow import csv, ipc, parquet
 
 from rheon.errors import RheonError
 from rheon.files import replacing
@@ -15,23 +16,41 @@ from rheon.files import replacing
 _FORMULA = re.compile(r"^\s*[=+\-@]|^[\t\r]")
 
 
-def _write_csv(table: pa.Table, path: Path, delimiter: str = ",") -> None:
-    columns = [_escaped_column(column) for column in table.columns]
-    escaped = pa.table(columns, names=[_escaped(name) for name in table.column_names])
-    csv.write_csv(escaped, path, csv.WriteOptions(delimiter=delimiter))
+class _Csv:
+    """A CSV file, in which no text is a formula."""
+
+    def __init__(self, path: Path, schema: pa.Schema, delimiter: str = ",") -> None:
+        names = [_escaped(name) for name in schema.names]
+        self._schema = pa.schema([field.with_name(name) for name, field in zip(names, schema, strict=True)])
+        options = csv.WriteOptions(delimiter=delimiter)
+        self._writer = csv.CSVWriter(path, self._schema, write_options=options)
+
+    def write_table(self, table: pa.Table) -> None:
+        columns = [_escaped_column(column) for column in table.columns]
+        self._writer.write_table(pa.table(columns, schema=self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
 
 
-def _write_arrow(table: pa.Table, path: Path) -> None:
-    feather.write_feather(table, str(path), compression="uncompressed")
+def _tsv(path: Path, schema: pa.Schema) -> _Csv:
+    return _Csv(path, schema, "\t")
 
 
-WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
-    ".csv": _write_csv,
-    ".tsv": lambda table, path: _write_csv(table, path, "\t"),
-    ".parquet": parquet.write_table,
-    ".arrow": _write_arrow,
-    ".feather": _write_arrow,
+def _arrow(path: Path, schema: pa.Schema) -> Any:
+    return ipc.new_file(path, schema)  # which is Feather, too
+
+
+WRITERS: dict[str, Callable[[Path, pa.Schema], Any]] = {
+    ".csv": _Csv,
+    ".tsv": _tsv,
+    ".parquet": parquet.ParquetWriter,
+    ".arrow": _arrow,
+    ".feather": _arrow,
 }
+
+Write = Callable[[Mapping[str, Any]], None]
+"""Writes the next rows: columns of one length, numbers or text, of the same names and types each time."""
 
 
 def write_table(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> None:
@@ -44,17 +63,39 @@ def write_table(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> Non
     Raises:
         RheonError: an unknown suffix, columns of different lengths, a place that cannot be written to.
     """
+    with writing(path) as write:
+        write(columns)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[Write]:
+    """Gives a function that writes the next rows of a file, which appears when the block ends well.
+
+    As :func:`write_table` does, of which it is the general form: what was written is not kept in memory. It
+    is to be called once at least.
+
+    Raises:
+        RheonError: as by :func:`write_table`.
+    """
     path = Path(path)
     if path.suffix not in WRITERS:
         raise RheonError(
             f"cannot write a table to {path.name}; expected a name that ends in {', '.join(WRITERS)}"
         )
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise RheonError(f"the columns differ in length: {lengths}")
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    with replacing(path) as temporary:
-        WRITERS[path.suffix](table, temporary)
+    with replacing(path) as temporary, ExitStack() as stack:
+        writer: Any = None
+
+        def write(columns: Mapping[str, Any]) -> None:
+            nonlocal writer
+            lengths = {name: len(values) for name, values in columns.items()}
+            if len(set(lengths.values())) > 1:
+                raise RheonError(f"the columns differ in length: {lengths}")
+            table = pa.table({name: pa.array(values) for name, values in columns.items()})
+            if writer is None:
+                writer = stack.enter_context(closing(WRITERS[path.suffix](temporary, table.schema)))
+            writer.write_table(table)
+
+        yield write
 
 
 def _escaped(text: str | None) -> str | None:

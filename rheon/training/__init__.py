@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from rheon.training.randomness import step_generator
     from rheon.training.record import Record
     from rheon.training.settings import Settings
-    from rheon.training.source import Rows, Source
+    from rheon.training.source import Encoded, Rows, Source
+    from rheon.training.streamed import Blocks
     from rheon.training.tensorboard import TensorBoard
     from rheon.training.unit import Unit
 
 _PLACES = {
     "Alone": "processes",
+    "Blocks": "streamed",
     "Checkpoints": "checkpoints",
+    "Encoded": "source",
     "Record": "record",
     "Rows": "source",
     "Settings": "settings",
@@ -33,7 +36,9 @@ _PLACES = {
 
 __all__ = [
     "Alone",
+    "Blocks",
     "Checkpoints",
+    "Encoded",
     "Record",
     "Rows",
     "Settings",

@@ -18,7 +18,7 @@ from rheon.training.checkpoints import Checkpoints, Nowhere
 from rheon.training.compiled import Compiled
 from rheon.training.economy import as_trained
 from rheon.training.fault import find_fault
-from rheon.training.order import Order
+from rheon.training.order import order_of
 from rheon.training.processes import Alone, ranks
 from rheon.training.randomness import lent_global_rng, step_generator
 from rheon.training.record import Record, reading
@@ -107,7 +107,7 @@ def _steps(
     together = ranks()
     if together.count > 1:
         checkpoints = Shared(checkpoints, together)
-    order = Order(len(source), settings.batch_size, settings.seed, device)
+    order = order_of(source, settings.batch_size, settings.seed, device)
 
     expect = getattr(source, "expect", None)
 

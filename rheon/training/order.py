@@ -5,10 +5,22 @@ stream, of which step s takes the positions [s B, (s + 1) B). Batches are always
 border of two epochs.
 """
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from rheon.training.randomness import Stream, generator_for
+from rheon.training.source import Source
+
+
+class Steps(Protocol):
+    """Which rows a step takes: a pure function of (seed, step), since a run that goes on asks anew."""
+
+    batch_size: int
+
+    def rows(self, step: int) -> Tensor:
+        """Row numbers of step 0, 1, …: (B,), int64. To be read only."""
 
 
 class Order:
@@ -42,3 +54,9 @@ class Order:
             drawn = torch.randperm(self._rows, generator=generator_for(self._seed, Stream.ORDER, epoch))
             self._epochs[epoch] = drawn.to(self._device)
         return self._epochs[epoch]
+
+
+def order_of(source: Source, batch_size: int, seed: int, device: torch.device | str = "cpu") -> Steps:
+    """The order that a source brings (``source.order``), else :class:`Order`, all rows permuted."""
+    own = getattr(source, "order", None)
+    return Order(len(source), batch_size, seed, device) if own is None else own(batch_size, seed, device)

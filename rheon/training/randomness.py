@@ -19,6 +19,7 @@ class Stream(IntEnum):
     STEP = 1
     LAYERS = 2
     VALIDATION = 3
+    WINDOW = 4
 
 
 def mixed(seed: int, stream: Stream, index: int) -> int:

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from rheon.errors import RheonError
 
+Encoded = tuple[Tensor, Tensor | None]
+"""Rows as a flow wants them: x of shape (B, …), and context (B, M) or None."""
+
 
 class Source(Protocol):
     """N rows that can be fetched by index, as the flow wants them.
@@ -17,6 +20,9 @@ class Source(Protocol):
     random about a batch (dequantisation, jitter, flips) is drawn from the generator. A source that takes long
     to fetch rows may have ``expect(rows, generator)``: it is told what the next ``batch`` will be asked for,
     to begin while the step at hand is computed.
+
+    A source whose rows cannot be had one by one (:class:`Blocks`) brings an order of its own, by
+    ``order(batch_size, seed, device)``.
 
     One that has an attribute ``columns``, the names of a table's, lets training tell by them what goes wrong.
 
@@ -41,8 +47,8 @@ class Source(Protocol):
     def __len__(self) -> int:
         """N."""
 
-    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """The rows with these indices (B,): x of shape (B, …), and context (B, M) or None."""
+    def batch(self, rows: Tensor, generator: torch.Generator) -> Encoded:
+        """The rows with these indices, (B,)."""
 
 
 class Rows:
@@ -87,7 +93,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self._x)
 
-    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    def batch(self, rows: Tensor, generator: torch.Generator) -> Encoded:
         """Copies of the rows, with the noise of this draw."""
         x = self._x.index_select(0, rows)
         if self._noise:

@@ -7,7 +7,9 @@ import signal
 from hashlib import sha256
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import rheon as library
 from rheon.cli.progress import Lines
@@ -253,3 +255,18 @@ def test_a_disk_that_is_full_for_the_pictures_only(here, rheon, monkeypatch):
     assert shown.code == 4
     assert shown.err.endswith("the model is saved, its figures and pictures are not\n")
     library.load(here / "moons.rheon").log_prob([[0.0, 0.0]])
+
+
+def test_a_table_larger_than_memory_goes_on_to_the_same_weights(here, rheon, at_step, bare, monkeypatch):
+    monkeypatch.setattr("rheon.tables.streaming.memory_limit", lambda: 0)
+    x = np.random.default_rng(0).normal(size=(3000, 3))
+    columns = dict(zip("abc", x.T, strict=True))
+    parquet.write_table(pa.table(columns), here / "t.parquet", row_group_size=700)
+    words = "fit t.parquet --architecture realnvp --threads 1 --steps 40"
+    shown = rheon(f"{words} --out whole")
+    assert "too large for memory, so read in parts" in shown.out
+    assert "2,160 rows to learn from, 240 to choose weights by, 600 to test" in shown.out
+    at_step(17, send(signal.SIGTERM))
+    assert rheon(f"{words} --out m").code == 143
+    assert rheon(f"{words} --out m").code == 0
+    assert result(here / "m") == result(here / "whole")

@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 
 import rheon as library
 from rheon.datasets import TOYS, load_digits
+from rheon.tables import read_table
+from rheon.tables.continuous import TILE
 
 
 def test_images(models, here, rheon):
@@ -56,6 +59,43 @@ def test_rows(models, here, rheon):
     np.testing.assert_array_equal(table["log_prob_nats"], expected)
     assert f"log_prob_nats of 7 rows: {expected.mean():.4f} ± " in shown.out
     assert shown.err == ""
+
+
+@pytest.mark.parametrize("out", ["scores.parquet", "scores.csv", "scores.feather"])
+def test_a_file_is_scored_in_parts_with_the_same_bits(models, here, rheon, monkeypatch, out):
+    monkeypatch.setattr("rheon.cli.score._VALUES", 1)  # a tile at a time
+    model = library.load(models / "moons.rheon")
+    x = TOYS["moons"].sample(2 * TILE + 500, seed=9)
+    pq.write_table(pa.table({"x1": x[:, 1], "x0": x[:, 0]}), here / "x.parquet", row_group_size=3000)
+    shown = rheon(f"score {models}/moons.rheon x.parquet --out {out}")
+    expected = model.log_prob(x)
+    table = read_table(here / out)
+    assert table.columns == ("log_prob_nats",)
+    np.testing.assert_array_equal(table.values[:, 0], expected)
+    error = expected.std(ddof=1) / len(x) ** 0.5
+    assert f"{out}: 4,596 scores\n" in shown.out
+    assert f"log_prob_nats of 4,596 rows: {expected.mean():.4f} ± {error:.4f}\n" in shown.out
+
+
+def test_a_folder_of_files_is_scored(models, here, rheon):
+    (here / "parts").mkdir()
+    x = TOYS["moons"].sample(30, seed=9)
+    for name, part in (("b", x[20:]), ("a", x[:20])):
+        pq.write_table(pa.table({"x0": part[:, 0], "x1": part[:, 1]}), here / "parts" / f"{name}.parquet")
+    assert rheon(f"score {models}/moons.rheon parts --out s.csv").code == 0
+    expected = library.load(models / "moons.rheon").log_prob(x)
+    np.testing.assert_array_equal(read_table(here / "s.csv").values[:, 0], expected)
+
+
+def test_nothing_is_written_where_a_later_part_is_bad(models, here, rheon, monkeypatch):
+    monkeypatch.setattr("rheon.cli.score._VALUES", 1)
+    x = np.zeros((5000, 2))
+    x[4999] = np.nan
+    pq.write_table(pa.table({"x0": x[:, 0], "x1": x[:, 1]}), here / "x.parquet")
+    shown = rheon(f"score {models}/moons.rheon x.parquet --out s.parquet")
+    assert shown.code == 3
+    assert "in rows 4,097 to 5,000, counting from the first of these: column 'x0' has 1 missing" in shown.err
+    assert [file.name for file in here.iterdir()] == ["x.parquet"]
 
 
 def test_one_row_has_no_standard_error(models, here, rheon):

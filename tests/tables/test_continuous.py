@@ -58,22 +58,6 @@ def test_samples_come_from_the_density(density):
     )
 
 
-def test_every_row_is_judged_by_the_one_member_that_has_not_seen_it():
-    z = torch.arange(40.0)[:, None]
-    fold = continuous._fold_of_each(40, 0, 5)
-    assert fold.bincount().tolist() == [8] * 5
-    learn = continuous._Folds(z, None, fold, learn=True)
-    judge = continuous._Folds(z, None, fold, learn=False)
-    generator = torch.Generator()
-    x, member = learn.batch(torch.arange(40), generator)
-    assert len(x) == 160
-    assert not (fold[x[:, 0].long()] == member[:, 0]).any()
-    x, member = judge.batch(torch.arange(40), generator)
-    assert x[:, 0].sort().values.tolist() == z[:, 0].tolist()
-    assert (fold[x[:, 0].long()] == member[:, 0]).all()
-    assert (member[:, 0].diff() >= 0).all()
-
-
 def test_many_rows_are_one_flow_judged_by_a_tenth(monkeypatch):
     monkeypatch.setattr(continuous, "_MANY", 500)
     density = learned(settings=Settings(steps=2, threads=1))
