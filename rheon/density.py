@@ -84,8 +84,8 @@ class Density(ABC):
         """The settings that suit this kind of data, with ``changes``."""
 
     @abstractmethod
-    def _from_recipe(self, recipe: Recipe) -> Flow:
-        """The flow that the recipe builds, with this model's preprocessing."""
+    def _architecture(self) -> dict[str, Any]:
+        """Name and arguments of the architecture; a :class:`~rheon.RheonError` where none built the flow."""
 
     @abstractmethod
     def _config(self) -> dict[str, Any]:
@@ -136,15 +136,7 @@ class Density(ABC):
         It appears whole or not at all, with ``files`` beside (name → content, such as pictures); an existing
         one is kept unless ``overwrite``.
         """
-        recipe = self.fitted.recipe
-        # A part that was exchanged after building would load as what the recipe says: another density.
-        if recipe is None or repr(self._from_recipe(recipe)) != repr(self.fitted):
-            raise RheonError(
-                "only flows that an architecture function built, unchanged but for their weights, can be "
-                "saved by name; keep your own flow's state_dict() beside the code that builds it."
-            )
-        architecture = {"name": recipe.name, "arguments": dict(recipe.arguments)}
-        config = {**self._config(), "architecture": architecture, **self.info}
+        config = {**self._config(), "architecture": self._architecture(), **self.info}
         written = {
             "README.md": card(config, Path(path).name),
             "training.jsonl": "".join(f"{json.dumps(r.as_dict())}\n" for r in self.history) or self.log,
@@ -179,3 +171,19 @@ class Density(ABC):
                 filling = x[:1].expand(self.tile - len(x), *x.shape[1:])
                 scores[start : start + len(x)] = flow(torch.cat((x, filling)))[: len(x)].double().numpy()
         return scores
+
+
+def named(flow: Flow, build: Callable[[Recipe], Flow]) -> dict[str, Any]:
+    """Name and arguments of the architecture that built a flow, by ``build`` built again to compare.
+
+    Raises:
+        RheonError: no architecture built it, or a part has been exchanged since.
+    """
+    recipe = flow.recipe
+    # A part that was exchanged after building would load as what the recipe says: another density.
+    if recipe is None or repr(build(recipe)) != repr(flow):
+        raise RheonError(
+            "only flows that an architecture function built, unchanged but for their weights, can be saved "
+            "by name; keep your own flow's state_dict() beside the code that builds it."
+        )
+    return {"name": recipe.name, "arguments": dict(recipe.arguments)}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rheon.errors import RheonError
 from rheon.images import ImageDensity
 from rheon.images.formats import BUILT_IN
 from rheon.images.formats import looks_like_images as file_of_images
@@ -28,6 +29,7 @@ def fit(
     seed: int = 0,
     settings: Settings | None = None,
     watch: Callable[[Record], object] | None = None,
+    **table: Any,
 ) -> ImageDensity | TableDensity:
     """Learns the density of ``data``: of images as :class:`ImageDensity`, of rows as :class:`TableDensity`.
 
@@ -42,19 +44,24 @@ def fit(
         settings: all of :class:`~rheon.training.Settings` in place of the three.
         watch: is called with the :class:`~rheon.training.Record` of each step, for a tracker of experiments:
             ``lambda r: mlflow.log_metrics(r.metrics(), step=r.step)``, say.
+        table: ``schema`` and ``given`` of :class:`TableDensity`.
 
     >>> import numpy as np
     >>> fit(np.random.default_rng(0).normal(size=(100, 3)), steps=2).log_prob(np.zeros((1, 3))).shape
     (1,)
     """
-    model = new(data, architecture)
+    model = new(data, architecture, **table)
     return model.fit(data, minutes=minutes, steps=steps, seed=seed, settings=settings, watch=watch)
 
 
-def new(data: Any, architecture: Any = None) -> ImageDensity | TableDensity:
+def new(data: Any, architecture: Any = None, **table: Any) -> ImageDensity | TableDensity:
     """An untrained model of the kind that suits ``data``."""
-    kind = ImageDensity if looks_like_images(data) else TableDensity
-    return kind() if architecture is None else kind(architecture)
+    named = {} if architecture is None else {"architecture": architecture}
+    if not looks_like_images(data):
+        return TableDensity(**named, **table)
+    if table:
+        raise RheonError(f"{' and '.join(table)} are for tables, and these are images")
+    return ImageDensity(**named)
 
 
 def looks_like_images(data: Any) -> bool:

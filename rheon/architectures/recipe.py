@@ -18,7 +18,13 @@ ARCHITECTURES: dict[str, Callable[..., Flow]] = {}
 
 
 def architecture(build: Callable[P, Flow]) -> Callable[P, Flow]:
-    """Lists ``build`` by its name, seeds its initial weights, and writes its recipe on the flow it returns.
+    """Lists ``build`` by its name, and does to it what :func:`recorded` does."""
+    ARCHITECTURES[build.__name__] = built = recorded(build)
+    return built
+
+
+def recorded(build: Callable[P, Flow]) -> Callable[P, Flow]:
+    """Seeds the initial weights of ``build``, and writes its recipe on the flow that it returns.
 
     The function's ``seed`` argument alone decides the weights; the caller's random state stays as it was.
     """
@@ -39,7 +45,6 @@ def architecture(build: Callable[P, Flow]) -> Callable[P, Flow]:
         flow.recipe = Recipe(build.__name__, dict(bound.arguments))
         return flow
 
-    ARCHITECTURES[build.__name__] = built
     return built
 
 

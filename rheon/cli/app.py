@@ -49,6 +49,12 @@ came to values that are not finite, and the best model before that is saved.
 Every choice of a run can stand in a TOML file: --print-config writes one.
 
 Example: rheon fit measurements.csv --minutes 5""",
+    "schema": """Say what the columns of a table are.
+
+Prints TOML: of each column its kind, step, bounds, categories, frequent single
+values and share of missing ones. Edited, it goes to rheon fit --schema.
+
+Example: rheon schema measurements.csv > columns.toml""",
     "sample": """Draw new images or rows.
 
 Example: rheon sample m.rheon -n 1000 --out new.parquet""",
@@ -56,7 +62,8 @@ Example: rheon sample m.rheon -n 1000 --out new.parquet""",
 
 Prints the mean with its standard error. The columns of --out are, for images,
 index, name (where they are files), log_prob_nats and bits_per_dim; for rows,
-log_prob_nats, per product of the columns' units. It is in the data's order.
+log_prob_nats, per product of the continuous columns' units. It is in the
+data's order.
 
 Example: rheon score m.rheon new.csv --out scores.csv""",
     "look": """Draw what a model of images holds.

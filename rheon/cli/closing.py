@@ -9,6 +9,7 @@ _BASELINES = {
     "Gaussian mixture": ("mixture_bits_per_dim", "mixture_log_prob"),
     "one Gaussian": ("gaussian_bits_per_dim", "gaussian_log_prob"),
     "independent pixels": ("histogram_bits_per_dim",),
+    "independent columns": ("independent_log_prob",),
     "the true density": ("true_log_prob",),
 }
 

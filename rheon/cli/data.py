@@ -1,6 +1,6 @@
 """DATA on the command line: built-in names, files and folders; images or a table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +12,13 @@ from rheon.images import ImageSet, Preparation, read_images
 from rheon.images.reading import AS_THEY_ARE
 from rheon.models import looks_like_images
 from rheon.reports import plain
-from rheon.tables import StreamedTable, Table, open_table, read_in_parts, read_table
+from rheon.tables import Schema, StreamedTable, Table, open_table, read_in_parts, read_table
 from rheon.tables.parts import can_be_parted
 
 TOY_ROWS = 20_000
+
+_SHOWN = 60
+"""Columns whose schema is printed, at most."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,10 @@ class Data:
         assert isinstance(self.content, Table)
         return self.content
 
-    def some(self, seed: int) -> np.ndarray:
+    def some(self, seed: int) -> Table:
         """The rows of a table; of one that is larger than memory, some drawn at random."""
         assert not isinstance(self.content, ImageSet)
-        return self.content.sample(len(self), seed).values
+        return self.content.sample(len(self), seed)
 
     def split(self, share: float, seed: int) -> tuple["Data", "Data"]:
         """(rows to learn from, rows to test on): as whoever made the data split them, or at random."""
@@ -96,17 +99,31 @@ def read_to_score(
         return Data(images, plain(images.description))
     if data in TOYS:
         fresh = np.random.default_rng([seed, TOY_ROWS])
-        return Data(read_table(TOYS[data].sample(TOY_ROWS, fresh), columns), data, TOYS[data])
+        return Data(_of(read_table(TOYS[data].sample(TOY_ROWS, fresh)), columns), data, TOYS[data])
     if looks_like_images(data):
         raise DataError(f"{data} is images, and the model is one of a table; give a table")
-    table = read_table(data, columns)
+    table = _of(read_table(data), columns)
     return Data(table, _described(table, data))
 
 
-def left_out(data: Data) -> str | None:
-    """The pictures that could not be used, the first of them with the reason."""
-    told = data.content.left_out if isinstance(data.content, ImageSet) else None
-    return told and plain(told, 2000)
+def _of(table: Table, columns: Sequence[str] | None) -> Table:
+    return table if columns is None else table.require(columns)
+
+
+def notes(data: Data) -> Iterator[str]:
+    """What reading assumed, and the pictures that could not be used, the first of them with the reason."""
+    if isinstance(data.content, Table):
+        yield from (plain(line) for line in data.content.notes)
+    elif isinstance(data.content, ImageSet) and data.content.left_out:
+        yield plain(data.content.left_out, 2000)
+
+
+def schema_lines(schema: Schema) -> Iterator[str]:
+    """The columns, a line each; of very many the first."""
+    lines = list(schema.lines())
+    yield from (plain(line) for line in lines[:_SHOWN])
+    if len(lines) > _SHOWN:
+        yield f"  and {len(lines) - _SHOWN:,} more columns"
 
 
 def tables_to_score(
@@ -122,34 +139,12 @@ def tables_to_score(
     return [given.table], given.toy
 
 
-def few_values(data: Data) -> str | None:
-    """A warning of columns that repeat few whole numbers: a continuous density can rise there without end."""
-    if isinstance(data.content, ImageSet):
-        return None
-    few = [
-        name
-        for name, column in zip(data.content.columns, data.some(seed=0).T, strict=True)
-        if len(np.unique(column)) <= max(20, len(column) // 50) and np.array_equal(column, np.rint(column))
-    ]
-    if not few:
-        return None
-    return plain(
-        f"{', '.join(few[:8])}{', …' if len(few) > 8 else ''}: few different whole numbers, learned as "
-        "continuous all the same; log p can then grow without end, so it is better to leave them out"
-    )
-
-
 def _described(table: Table | StreamedTable, source: str) -> str:
-    n, columns = len(table), len(table.columns)
-    names = ", ".join(table.columns[:8]) + (", …" if columns > 8 else "")
-    text = f"{n:,} rows of {columns} column{'s' * (columns > 1)} ({names}), from {Path(source).name}"
-    if table.dropped:
-        reasons = ", ".join(f"{name} ({why})" for name, why in table.dropped[:6])
-        more = len(table.dropped) - 6
-        text += f"; left out: {reasons}" + (f" and {more} more" if more > 0 else "")
-    if isinstance(table, StreamedTable):
-        text += "; too large for memory, so read in parts"
-    return plain(text)
+    known = table.columns if isinstance(table, Table) else [c.name for c in table.schema.columns]
+    names = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+    columns = f"{len(known)} column{'s' * (len(known) > 1)}"
+    streamed = "; too large for memory, so read in parts" * isinstance(table, StreamedTable)
+    return plain(f"{len(table):,} rows of {columns} ({names}), from {Path(source).name}{streamed}")
 
 
 def _no_levels(data: str, levels: int | None) -> None:

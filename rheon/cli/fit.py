@@ -10,6 +10,7 @@ from rheon.cli.flags import given
 from rheon.cli.image_options import Pictures, Variety
 from rheon.cli.paths import check_data, check_directory
 from rheon.cli.run import Run, merged
+from rheon.cli.table_options import Columns
 from rheon.cli.toml import read_toml
 from rheon.errors import RheonError
 from rheon.training.settings import Settings
@@ -17,8 +18,9 @@ from rheon.training.tensorboard import check_tensorboard
 
 _DATA = (
     "digits or photos; or a density in the plane: moons, rings, checkerboard, pinwheel, eight-gaussians; or "
-    "pictures (a folder, .tar, .zip, .parquet), images (MNIST's IDX, binary CIFAR, .npy, .npz), or a table "
-    "(.csv, .tsv, .parquet, .arrow, .feather, .npy, .npz). Needed unless --config names it."
+    "a table: wine, breast_cancer, diabetes, clinic; or pictures (a folder, .tar, .zip, .parquet), images "
+    "(MNIST's IDX, binary CIFAR, .npy, .npz), or a table (.csv, .tsv, .txt, .data, .parquet, .arrow, "
+    ".feather, .npy, .npz). Needed unless --config names it."
 )
 
 
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
     GivenRun = dict[str, Any] | None
     GivenPictures = dict[str, Any] | None
     GivenVariety = dict[str, Any] | None
+    GivenColumns = dict[str, Any] | None
     GivenTraining = dict[str, Any] | None
 else:
     GivenRun = given(Run, _of_run, None, but=["data"])
     GivenPictures = given(Pictures, lambda values: Pictures(**values), "Pictures")
     GivenVariety = given(Variety, lambda values: Variety(**values), "Variety")
+    GivenColumns = given(Columns, lambda values: Columns(**values), "Tables")
     GivenTraining = given(Settings, Settings.from_dict, "Training")
 
 Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
@@ -53,6 +57,7 @@ def fit(
     training: GivenTraining = None,
     pictures: GivenPictures = None,
     variety: GivenVariety = None,
+    columns: GivenColumns = None,
 ) -> int:
     """Learns a density and leaves its model directory; returns the exit code.
 
@@ -64,7 +69,12 @@ def fit(
         config: A TOML file that says what flags say; where both do, the flag counts.
         print_config: Prints such a file, with every choice of this run, and does nothing else.
     """
-    tables = {"training": training or {}, "pictures": pictures or {}, "variety": variety or {}}
+    tables = {
+        "training": training or {},
+        "pictures": pictures or {},
+        "variety": variety or {},
+        "columns": columns or {},
+    }
     words = {**({"data": data} if data else {}), **(run or {}), **tables}
     said = merged(read_toml(config) if config else {}, words)
     if "data" not in said:

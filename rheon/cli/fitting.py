@@ -12,7 +12,7 @@ from rheon.cli.app import DONE, INTERRUPTED
 from rheon.cli.baselines import baselines
 from rheon.cli.closing import baselines_of, closing, training_line
 from rheon.cli.console import note, say
-from rheon.cli.data import Data, few_values, left_out, read
+from rheon.cli.data import Data, notes, read, schema_lines
 from rheon.cli.figures import figures
 from rheon.cli.interrupt import EndOnSignal
 from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of
@@ -49,10 +49,15 @@ class Fit:
         settings = model.settings(**self.asked.training)
         learn, test = whole.split(self.asked.test_share, seed)
         say(whole.description)
-        for caution in (few_values(whole), left_out(whole)):
-            if caution:
-                note(caution)
-        beside = baselines(learn, test, seed) if ranks().rank == 0 else {}
+        for line in notes(whole):
+            note(line)
+        targets = None
+        if isinstance(model, TableDensity):
+            schema = model.schema_of(learn.table)
+            targets = model.targets_of(schema)
+            for line in schema_lines(schema):
+                say(line)
+        beside = baselines(learn, test, seed, targets) if ranks().rank == 0 else {}
         if beside:
             say(f"simpler densities on the test {noun(model)}: {told(baselines_of(beside))}")
         checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, tell=note)
@@ -210,11 +215,14 @@ def print_toml(asked: Run) -> int:
 def _untrained(asked: Run, of_images: bool) -> Model:
     named: dict[str, Any] = {} if asked.architecture is None else {"architecture": asked.architecture}
     augment = asked.variety.augment()
+    columns = asked.columns.arguments()
     if of_images:
+        if columns:
+            raise RheonError(f"--schema and --given are for tables, and {asked.data} is images")
         return ImageDensity(levels=asked.levels, augment=augment, **named)
     if augment:
         raise RheonError(f"--flip and --shift are for images, and {asked.data} is a table")
-    return TableDensity(**named)
+    return TableDensity(**named, **columns)
 
 
 @contextlib.contextmanager

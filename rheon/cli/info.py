@@ -23,6 +23,11 @@ def info(model: Path, /) -> None:
     config = read_config(model)
     say(f"{model}: a density of {'images' if config['kind'] == 'image' else 'rows of a table'}")
     say_facts(list(_facts(config)))
+    columns = config.get("schema")
+    if isinstance(columns, list):
+        say()
+        say("columns")
+        say_facts([(str(c.get("name")), _column(c, config)) for c in columns if isinstance(c, dict)])
     for title in ("data", "training"):
         section = config.get(title)
         if isinstance(section, dict) and section:
@@ -51,6 +56,17 @@ def _facts(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(facts, dict):
             yield from ((_LABELS.get(name) or name, _shown(value)) for name, value in facts.items())
     yield "written by", f"rheon {config['rheon_version']}, format {config['format_version']}"
+
+
+def _column(column: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    parts = [str(column.get("kind"))]
+    if column.get("name") in config.get("given", ()):
+        parts.append("given")
+    if isinstance(values := column.get("categories"), list):
+        parts.append(f"{len(values)} values")
+    if isinstance(missing := column.get("missing"), float):
+        parts.append(f"{missing:.1%} missing")
+    return ", ".join([*parts, *([str(column["note"])] if column.get("note") else [])])
 
 
 def _chosen(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,9 @@
 """What differs between a model of images and one of a table, as far as the command speaks of it."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from torch import nn
 
 from rheon.images import ImageDensity
 from rheon.tables import TableDensity
@@ -15,13 +18,15 @@ def noun(model: Model) -> str:
 
 def parameters(model: Model) -> int:
     """How many numbers it learns."""
-    flows = [model.fitted] if isinstance(model, ImageDensity) else model.continuous.fitted
-    return sum(p.numel() for flow in flows for p in flow.parameters() if p.requires_grad)
+    parts: Sequence[nn.Module] = [model.fitted] if isinstance(model, ImageDensity) else model.parts
+    return sum(p.numel() for part in parts for p in part.parameters() if p.requires_grad)
 
 
 def architecture(model: Model) -> str:
     """The name of its architecture."""
-    recipe = model.fitted.recipe
+    recipe = None if model.flow is None else model.flow.recipe
+    if isinstance(model, TableDensity) and not model.plain:
+        return "codes" if model.flow is None else f"codes and {recipe.name if recipe else 'a flow'}"
     return recipe.name if recipe else "a flow without a name"
 
 

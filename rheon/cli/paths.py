@@ -8,7 +8,8 @@ from pathlib import Path
 from rheon.errors import DataError, RheonError
 
 TOY_NAMES = ("moons", "rings", "checkerboard", "pinwheel", "eight-gaussians")
-BUILT_IN = ("digits", "photos", *TOY_NAMES)
+TABLE_NAMES = ("wine", "breast_cancer", "diabetes", "clinic")
+BUILT_IN = ("digits", "photos", *TOY_NAMES, *TABLE_NAMES)
 """Data that need no file. A file of such a name is meant by ``./digits``."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")

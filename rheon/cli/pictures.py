@@ -22,7 +22,7 @@ def pictures(model: Model, test: Data, seed: int) -> dict[str, bytes]:
     draw: dict[str, Callable[[], Any]] = {"training.png": lambda: _curve(model)}
     if isinstance(model, ImageDensity):
         draw["samples.png"] = lambda: _samples(model, test.images.array, seed)
-    elif len(model.columns) == 2:
+    elif model.plain and len(model.columns) == 2:
         draw["density.png"] = lambda: _plane(model, test, seed)
     files = {}
     for name, picture in draw.items():
@@ -53,7 +53,7 @@ def _samples(model: ImageDensity, real: np.ndarray, seed: int) -> Any:
 
 
 def _plane(model: TableDensity, test: Data, seed: int) -> Any:
-    real = test.table.values
+    real = model.numbers(test.table)
     return density_picture(
         model.log_prob,
         test.toy.window if test.toy else window_of(real),

@@ -7,6 +7,7 @@ from typing import Any, Self, get_type_hints
 
 from rheon.cli.image_options import AS_THEY_ARE, NO_VARIETY, Pictures, Variety
 from rheon.cli.paths import model_name
+from rheon.cli.table_options import AS_GUESSED, Columns
 from rheon.errors import RheonError, hint
 from rheon.training.settings import Settings
 
@@ -27,6 +28,7 @@ class Run:
         tensorboard: folder to write TensorBoard's event files to; none are written unless given.
         pictures: what images are made of pictures.
         variety: what training does to images.
+        columns: what the columns of a table are.
         training: those of :class:`~rheon.training.Settings` that are chosen; the others are as suits the kind
             of data.
 
@@ -42,6 +44,7 @@ class Run:
     tensorboard: str | None = None
     pictures: Pictures = AS_THEY_ARE
     variety: Variety = NO_VARIETY
+    columns: Columns = AS_GUESSED
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,5 @@
 """``rheon sample``: new images or rows from a model."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,15 +7,13 @@ from cyclopts import Parameter
 
 from rheon.cli.console import say
 from rheon.cli.numbers import Count, NotNegative, Seed
-from rheon.cli.paths import TABLE_SUFFIXES, check_file
+from rheon.cli.paths import TABLE_SUFFIXES, check_data, check_file
 from rheon.errors import RheonError
 from rheon.storage import read_config
 
 IMAGE_SUFFIXES = (".png", ".npz", ".npy")
 
 _MOST_ON_A_SHEET = 10_000
-
-_NUMBERS = {f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)} - {"float8"}
 
 _OUT = (
     "The file to write: for images .png (a sheet of all), .npz or .npy; "
@@ -28,8 +25,9 @@ def sample(
     model: Path,
     /,
     *,
-    number: Annotated[Count, Parameter(name=["--number", "-n"])] = 64,
+    number: Annotated[Count | None, Parameter(name=["--number", "-n"])] = None,
     out: Annotated[Path, Parameter(help=_OUT)],
+    given: str | None = None,
     temperature: NotNegative = 1.0,
     seed: Seed | None = None,
 ) -> None:
@@ -37,45 +35,44 @@ def sample(
 
     Args:
         model: A model directory.
-        number: How many to draw.
+        number: How many to draw, 64 unless said; of given rows, how many for each, 1 unless said.
         out: The file to write.
+        given: A table of what is given, for a model that was fitted with --given.
         temperature: Of the noise that is drawn: below 1 draws are more typical and less varied.
         seed: The same seed gives the same draws; fresh ones without.
     """
     images = read_config(model)["kind"] == "image"
     check_file(out, IMAGE_SUFFIXES if images else TABLE_SUFFIXES)
+    if given is not None:
+        check_data(given)
+        if images:
+            raise RheonError("--given is for models of tables")
+    each, number = number or 1, number or 64
     if out.suffix == ".png" and number > _MOST_ON_A_SHEET:
         raise RheonError(f"-n {number}: a sheet holds at most {_MOST_ON_A_SHEET:,}; write them to .npz")
 
+    import numpy as np
+
     from rheon.images import ImageDensity, write_images
     from rheon.models import load
-    from rheon.tables import write_table
+    from rheon.tables import read_table, write_table
 
     loaded = load(model)
     if not isinstance(loaded, ImageDensity):
-        rows = loaded.sample(number, temperature=temperature, seed=seed)
-        write_table(out, in_own_types(rows, loaded.columns, loaded.dtypes))
+        rows = None
+        if given is not None and not loaded.given:
+            raise RheonError(f"--given: in {model} nothing is given; fit with --given")
+        if given is not None:
+            rows = read_table(given).require(loaded.given)
+            rows = rows.take(np.repeat(np.arange(len(rows)), each))
+            number = len(rows)
+        table = loaded.sample_table(number, given=rows, temperature=temperature, seed=seed)
+        write_table(out, {name: table[name] for name in table.column_names})
     elif out.suffix == ".png":
         _write_sheet(out, loaded, number, temperature, seed)
     else:
         write_images(out, loaded.sample(number, temperature=temperature, seed=seed))
     say(f"{out}: {number:,} new {'images' if images else 'rows'}")
-
-
-def in_own_types(rows: Any, columns: tuple[str, ...], dtypes: tuple[str, ...]) -> Mapping[str, Any]:
-    """Columns as the data had them: whole numbers are rounded and kept in the range of their type."""
-    import numpy as np
-
-    typed = {}
-    for column, name, values in zip(columns, dtypes, rows.T, strict=True):
-        dtype = np.dtype(name if name in _NUMBERS else "float64")
-        if dtype.kind in "iu":
-            low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
-            if high > np.iinfo(dtype).max:  # float64 has no 2⁶³ - 1: the next above would overflow
-                high = np.nextafter(high, 0)
-            values = np.rint(values).clip(low, high)
-        typed[column] = values.astype(dtype)
-    return typed
 
 
 def _write_sheet(out: Path, model: Any, number: int, temperature: float, seed: int | None) -> None:

@@ -10,7 +10,7 @@ from rheon.cli.flags import given
 from rheon.cli.image_options import Pictures
 from rheon.cli.numbers import Count, Seed
 from rheon.cli.paths import TABLE_SUFFIXES, check_data, check_file
-from rheon.errors import RheonError
+from rheon.errors import DataError
 from rheon.storage import read_config
 
 _MEANS = ("bits_per_dim", "log_prob_nats")
@@ -39,7 +39,7 @@ def score(
         model: A model directory.
         data: What fit takes too; of a density in the plane, fresh draws.
         out: The file to write, .csv, .tsv, .parquet, .arrow or .feather; none unless given.
-        draws: Of images, draws of the dequantisation noise for each: more give a tighter bound.
+        draws: Of the dequantisation noise of images and of numbers on a grid: more give a tighter bound.
         seed: Of that noise, and of fresh draws.
         pictures: What images are made of pictures: as in the fit.
     """
@@ -47,8 +47,6 @@ def score(
     check_data(data)
     if out is not None:
         check_file(out, TABLE_SUFFIXES, data)
-    if config["kind"] != "image" and draws != 1:
-        raise RheonError("--draws is for images: the density of a row needs no noise")
 
     from rheon.images import ImageDensity
     from rheon.models import load
@@ -59,7 +57,7 @@ def score(
     parts = (
         _of_images(loaded, data, draws, seed, Pictures(**(pictures or {})))
         if images
-        else _of_rows(loaded, data, seed)
+        else _of_rows(loaded, data, draws, seed)
     )
     means, true_mean = {name: Mean() for name in _MEANS}, Mean()
     with nullcontext() if out is None else writing(out) as write:
@@ -114,15 +112,30 @@ class Mean:
         return f"{self._mean:.4f} ± {(self._deviations / (self._n - 1) / self._n) ** 0.5:.4f}"
 
 
-def _of_rows(model: Any, data: str, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
+def _of_rows(model: Any, data: str, draws: int, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
     from rheon.cli.data import tables_to_score
     from rheon.tables.continuous import TILE
 
     # Whole tiles: only the last of all is filled up.
     rows = max(_VALUES // (TILE * len(model.columns)), 1) * TILE
     tables, toy = tables_to_score(data, seed, model.columns, rows)
+    bounds = start = 0
     for table in tables:
-        yield {"log_prob_nats": model.log_prob(table)}, () if toy is None else toy.log_density(table.values)
+        for line in table.notes:
+            note(line)
+        try:
+            bounds += int(model.is_bound(table).sum())
+            scores = model.log_prob(table, draws=draws, seed=seed)
+        except DataError as error:
+            where = f"in rows {start + 1:,} to {start + len(table):,}, counting from the first of these: "
+            raise DataError(f"{where if start else ''}{error}") from error
+        start += len(table)
+        yield {"log_prob_nats": scores}, () if toy is None else toy.log_density(table.values)
+    if bounds:
+        note(
+            f"log p of {bounds:,} rows is a lower bound in expectation: they have numbers on a grid, or lack "
+            "two numbers or more; --draws makes it tighter"
+        )
 
 
 def _of_images(
@@ -130,11 +143,11 @@ def _of_images(
 ) -> Iterator[tuple[dict[str, Any], Any]]:
     import numpy as np
 
-    from rheon.cli.data import left_out, read_to_score
+    from rheon.cli.data import notes, read_to_score
 
     given = read_to_score(data, seed, model.levels, None, pictures.preparation())
-    if caution := left_out(given):
-        note(caution)
+    for line in notes(given):
+        note(line)
     images = given.images
     log_prob = model.log_prob(images, draws=draws, seed=seed)
     named = {} if images.names is None else {"name": list(images.names)}

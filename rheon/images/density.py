@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rheon.architectures import ARCHITECTURES, build
 from rheon.bijections import Composition, Logit
-from rheon.density import Density
+from rheon.density import Density, named
 from rheon.errors import DataError, ModelError, RheonError, whole
 from rheon.flow import Flow, Recipe
 from rheon.images.augment import Augmentation
@@ -188,6 +188,9 @@ class ImageDensity(Density):
                 "(channels × height × width)."
             )
         return given
+
+    def _architecture(self) -> dict[str, Any]:
+        return named(self.fitted, self._from_recipe)
 
     def _from_recipe(self, recipe: Recipe) -> Flow:
         return _with_logit(build(recipe.name, recipe.arguments), Logit(self._levels, self.alpha))

@@ -47,6 +47,7 @@ class CategoricalHeads(nn.Module):
     starts: Tensor
     ends: Tensor
     places: Tensor
+    no_level: Tensor
 
     def __init__(
         self,
@@ -78,11 +79,11 @@ class CategoricalHeads(nn.Module):
         self.outer = nn.Parameter(torch.zeros(count, width, width))
         self.head = nn.Parameter(torch.zeros(count, width, most))
         self.bias = nn.Parameter(torch.zeros(count, 1, most))
-        self.register_buffer("shares", torch.zeros(count, 1, most))  # log p̂; -∞ past the last level
-        self.register_buffer("unseen", torch.full((count,), math.log(1e-3)))  # log ε
-        place = torch.arange(most)
-        for k, level in enumerate(ordered):
-            self.shares[k, 0] = torch.where(place < level, -math.log(level), -math.inf)
+        self.register_buffer("shares", torch.zeros(count, 1, most))  # log p̂
+        self.register_buffer("unseen", torch.full((count,), 1e-3))  # ε
+        beyond = torch.arange(most) >= torch.tensor(ordered)[:, None]
+        no_level = torch.zeros(count, most).masked_fill(beyond, -math.inf)
+        self.register_buffer("no_level", no_level.unsqueeze(1), persistent=False)
         starts = torch.tensor(self.offsets)
         before = torch.arange(total + context_features) < starts[:, None]
         before[:, total:] = True
@@ -92,15 +93,18 @@ class CategoricalHeads(nn.Module):
         self.register_buffer("places", torch.tensor(self.order), persistent=False)
 
     @torch.no_grad()
-    def prime(self, codes: Tensor) -> None:
-        """Takes the shares of levels, and of values never seen, from training rows (N, C)."""
+    def prime(self, codes: Tensor, closed: Sequence[int] = ()) -> None:
+        """Takes the shares of levels, and of values never seen, from training rows (N, C).
+
+        The codes at the places ``closed`` can have no other values than their levels.
+        """
         n = len(codes)
         for k, j in enumerate(self.order):
             level = self.levels[j]
             counts = torch.bincount(codes[:, j], minlength=level).double()
             self.shares[k, 0, :level] = ((counts + 0.5) / (n + 0.5 * level)).log().float()
             once = float((counts == 1).sum())
-            self.unseen[k] = math.log((min(once, n / 2) + 1) / (n + 2) if n > 2 else 0.3)
+            self.unseen[k] = 0.0 if j in closed else (min(once, n / 2) + 1) / (n + 2)
 
     def forward(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(c | g), (B,), in nats, of codes (B, C) and context (B, M)."""
@@ -114,7 +118,15 @@ class CategoricalHeads(nn.Module):
         entered = torch.matmul(inputs, (self.enter * self.before).transpose(1, 2)) + self.enter_bias
         log_p = self._log_softmax(entered)  # (C, B, L)
         chosen = log_p.gather(2, torch.where(known, codes, 0).t().unsqueeze(2)).squeeze(2).t()
-        return torch.where(known, chosen + torch.log1p(-self.unseen.exp()), self.unseen)
+        return torch.where(known, chosen + torch.log1p(-self.unseen), self.unseen.log())
+
+    @torch.no_grad()
+    def independent(self, codes: Tensor) -> Tensor:
+        """log p(c), (B,), by the shares of levels in training alone."""
+        codes = codes.long()[:, self.places]
+        known = codes < self.ends
+        chosen = self.shares[:, 0].t().gather(0, torch.where(known, codes, 0))
+        return torch.where(known, chosen + torch.log1p(-self.unseen), self.unseen.log()).sum(1)
 
     @torch.no_grad()
     def sample(
@@ -148,7 +160,8 @@ class CategoricalHeads(nn.Module):
         h = h + torch.bmm(
             (torch.bmm(h, self.inner[heads]) + self.inner_bias[heads]).relu(), self.outer[heads]
         )
-        return (torch.bmm(h, self.head[heads]) + self.bias[heads] + self.shares[heads]).log_softmax(2)
+        logits = torch.bmm(h, self.head[heads]) + self.bias[heads] + self.shares[heads]
+        return (logits + self.no_level[heads]).log_softmax(2)
 
     def _inputs(self, codes: Tensor, known: Tensor, context: Tensor | None) -> Tensor:
         inputs = self.enter.new_zeros(len(codes), self.enter.shape[2])

@@ -59,8 +59,8 @@ class Continuous:
 
     def __init__(self, architecture: str | Architecture = "tabular") -> None:
         self.architecture = architecture
-        if isinstance(architecture, str) and _SHORT.get(architecture, architecture) not in _FOR_TABLES:
-            known = ", ".join((*_SHORT, *_FOR_TABLES))
+        if isinstance(architecture, str) and SHORT.get(architecture, architecture) not in FOR_TABLES:
+            known = ", ".join((*SHORT, *FOR_TABLES))
             raise RheonError(f"architecture {architecture!r} is not known for tables; there are {known}.")
         self.flows: list[Flow] = []
         self.rows = (0, 0)
@@ -169,7 +169,7 @@ class Continuous:
         if self.architecture == "tabular":
             return [tabular(d, **_size(n), context_features=m, seed=seed + k) for k in range(members)]
         if isinstance(self.architecture, str):
-            name = _SHORT.get(self.architecture, self.architecture)
+            name = SHORT.get(self.architecture, self.architecture)
             return [ARCHITECTURES[name](d, context_features=m, seed=seed)]
         flow = self.architecture(d)
         if not isinstance(flow, Flow):
@@ -301,7 +301,7 @@ class Continuous:
             preprocessing = Preprocessing.from_tensors(groups.pop("columns"))
         except (KeyError, TypeError) as error:
             raise ModelError(f"the model directory of a table lacks {error}.") from None
-        if name not in _FOR_TABLES:
+        if name not in FOR_TABLES:
             raise ModelError(
                 f"config.json names the architecture {name!r}, which this rheon has not for tables."
             )
@@ -357,6 +357,6 @@ def _filled(part: Tensor) -> Tensor:
     return torch.cat((part, part[:1].expand(TILE - len(part), -1)))
 
 
-_SHORT = {"spline": "spline_coupling"}
+SHORT = {"spline": "spline_coupling"}
 
-_FOR_TABLES = ("tabular", "nice", "realnvp", "spline_coupling")
+FOR_TABLES = ("tabular", "nice", "realnvp", "spline_coupling")

@@ -89,6 +89,12 @@ class Encoding:
         places = {column.name: place for place, column in enumerate(self.coded)}
         return tuple(places.get(column.name) for column in self.numbers)
 
+    @cached_property
+    def closed(self) -> tuple[int, ...]:
+        """The places in c of codes that can have no value but those that are known."""
+        open_ = ("categorical", "ordinal")
+        return tuple(j for j, column in enumerate(self.coded) if column.kind not in open_)
+
     def present(self, codes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which numbers the codes say are there, (N, D)."""
         present = np.ones((len(codes), len(self.numbers)), dtype=bool)
@@ -133,7 +139,7 @@ class Encoding:
 
     def within(self, y: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which numbers are such as samples may have, (N, D); absent ones are."""
-        good = np.ones(y.shape, dtype=bool)
+        good = ~np.isinf(y)
         for place, column in enumerate(self.numbers):
             low = None if column.low is None else _place(column, column.low, "left")
             high = None if column.high is None else _place(column, column.high, "right")

@@ -118,10 +118,8 @@ def _number(base: Column, values: NDArray[Any], kind: str | None) -> Column:
                 f"column {base.name!r} has {d:,} different values; at most {MOST_CATEGORIES:,} can be levels"
             )
         return replace(base, kind=kind or "ordinal", categories=tuple(_plain(v) for v in different))
-    if kind is None and d == n > 20 and (_ID.search(base.name) or _counts_rows(values)):
-        return replace(base, kind="id", note="numbers rows")
     whole = values.dtype.kind == "i"
-    spread = int(different[-1]) - int(different[0]) if whole else float(different[-1]) - float(different[0])
+    spread = different[-1].item() - different[0].item()  # Python's numbers: NumPy's could overflow
     if whole and (spread >= 2**63 or spread // _grid(different)[0] > _EXACT):
         return replace(base, kind="id", note="whole numbers too large to tell apart as float64")
     if not np.isfinite(spread):
@@ -129,8 +127,10 @@ def _number(base: Column, values: NDArray[Any], kind: str | None) -> Column:
             f"column {base.name!r} reaches from {different[0]:g} to {different[-1]:g}: further than float64 "
             "can hold; rescale it or leave it out"
         )
+    if kind is None and d == n > 20 and (_ID.search(base.name) or _counts_rows(values)):
+        return replace(base, kind="id", note="numbers rows")
     step, origin, coarse = _grid(different)
-    grid = coarse and (whole or d < 0.9 * n) if kind is None else kind != "continuous"
+    grid = coarse and (whole or _tied(values, d, step)) if kind is None else kind != "continuous"
     if grid and not step:
         raise DataError(f"column {base.name!r} lies on no grid; it cannot be {kind}: expected continuous")
     atoms = _grid_atoms(different, counts, step, origin) if grid else _atoms(different, counts)
@@ -142,6 +142,12 @@ def _number(base: Column, values: NDArray[Any], kind: str | None) -> Column:
     else:
         named = "integer" if float(step).is_integer() and float(origin).is_integer() else "stepped"
     return replace(base, kind=named, step=step, origin=origin, low=low, high=high, atoms=atoms)
+
+
+def _tied(values: NDArray[np.float64], d: int, step: float) -> bool:
+    """Whether numbers on a grid share its places, so that a density of them could rise there without end."""
+    low, high = np.quantile(values, [0.05, 0.95])
+    return d < 0.8 * len(values) and high - low <= 2000 * step
 
 
 def _are_levels(base: Column, different: NDArray[Any], n: int) -> bool:

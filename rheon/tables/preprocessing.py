@@ -225,7 +225,8 @@ def _curve(ranked: np.ndarray, knots: int) -> Column:
 def _straight(ranked: np.ndarray, z: np.ndarray) -> np.ndarray:
     """The line through the two knots with mean and deviation of the column, its extremes left out."""
     low, high = np.quantile(ranked, (0.16, 0.84), method="hazen")
-    inner = ranked[len(ranked) // 100 : len(ranked) - len(ranked) // 100]
+    reach = 50 * (high - low) or np.inf
+    inner = ranked[len(ranked) // 100 : len(ranked) - len(ranked) // 100].clip(low - reach, high + reach)
     scale = max((high - low) / 2, inner.std(), _GAP)
     return inner.mean() + scale * z
 
@@ -235,6 +236,7 @@ def _tail_index(v: np.ndarray, knot: float) -> float:
     if len(v) < 3:
         return -1.0
     scores = []
+    v = v.clip(max=1e100)  # whose square is a number
     for tau in _TAILS:
         if tau > 0:
             grown = np.log1p(tau * knot * v)

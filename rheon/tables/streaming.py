@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from rheon.arrays import memory_limit
 from rheon.errors import DataError
 from rheon.tables.parts import Parts, can_be_parted
-from rheon.tables.reading import EXACT, TOO_LARGE, Table, kind_of, read_table
+from rheon.tables.reading import Table, read_table
+from rheon.tables.schema import Column, Schema
+from rheon.tables.values import type_name
 from rheon.training import Blocks, Encoded
 
 LIBRARIES = 1 << 30
@@ -37,6 +39,7 @@ HELD_OUT = 50_000
 _POOL_ROWS, _POOL_BYTES = 150_000, 1 << 26
 _BLOCKS_OF_A_WINDOW = 16
 _INDEX = "__index_level_"
+_EXACT = 2**53  # beyond it float64 skips whole numbers
 _POOL, _SPLIT, _SAMPLE = range(3)
 
 
@@ -55,7 +58,7 @@ def open_table(source: Any) -> "Table | StreamedTable":
         return source
     if isinstance(source, str | os.PathLike) and can_be_parted(Path(source)):
         parts = Parts(Path(source))
-        if 8 * len(parts) * len(_numeric(parts)) >= IN_MEMORY * (memory_limit() - LIBRARIES):
+        if 8 * len(parts) * max(len(_numeric(parts)), 1) >= IN_MEMORY * (memory_limit() - LIBRARIES):
             return StreamedTable.scan(parts)
     return read_table(source)
 
@@ -65,35 +68,31 @@ def read_in_parts(path: Path, columns: Sequence[str], rows: int) -> Iterator[Tab
 
     Args:
         path: of what :func:`~rheon.tables.parts.can_be_parted`.
-        columns: exactly these in this order, as :func:`~rheon.tables.read_table` takes them.
+        columns: exactly these in this order.
         rows: of each table but the last.
 
     Raises:
-        DataError: as :func:`~rheon.tables.read_table` does; it says which rows it was looking at.
+        DataError: as :func:`~rheon.tables.read_table` does, or a column is missing.
     """
     parts = Parts(path)
     there = set(columns) <= set(parts.schema.names)
     spans = [(start, min(start + rows, len(parts))) for start in range(0, len(parts), rows)]
     batches = parts.batches(columns if there else parts.schema.names)
-    for (start, end), part in zip(spans, cut(batches, spans), strict=True):
-        try:
-            yield read_table(part, columns)
-        except DataError as error:
-            if len(spans) == 1 or not there:
-                raise
-            where = f"in rows {start + 1:,} to {end:,}, counting from the first of these"
-            raise DataError(f"{where}: {error}") from error
+    for part in cut(batches, spans):
+        yield read_table(part).require(columns)
 
 
 @dataclass(frozen=True, eq=False)
 class StreamedTable:
     """Rows on the disk, ready for a density; made by :meth:`scan`.
 
-    ``pool``: rows drawn at random, in memory, and ``pool_rows`` their numbers. ``digest``: SHA-256 of all
-    values. ``held_out``: numbers of the rows that :meth:`split` has taken away, ascending.
+    ``schema``: what the columns are; numbers are real ones, and whatever else there is is left out. ``pool``:
+    rows drawn at random, in memory, and ``pool_rows`` their numbers. ``digest``: SHA-256 of all values.
+    ``held_out``: numbers of the rows that :meth:`split` has taken away, ascending.
     """
 
     parts: Parts
+    schema: Schema
     pool: Table = field(repr=False)
     pool_rows: NDArray[np.int64] = field(repr=False)
     digest: str
@@ -110,22 +109,15 @@ class StreamedTable:
         scan = _Scan(parts, numeric)
         for batch in parts.batches(numeric):
             scan.take(batch)
-        return cls(parts, scan.pool(), scan.pool_rows, scan.digest.hexdigest())
+        schema, pool = scan.pool()
+        return cls(parts, schema, pool, scan.pool_rows, scan.digest.hexdigest())
 
     def __len__(self) -> int:
         return len(self.parts) - len(self.held_out)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return self.pool.columns
-
-    @property
-    def dtypes(self) -> tuple[str, ...]:
-        return self.pool.dtypes
-
-    @property
-    def dropped(self) -> tuple[tuple[str, str], ...]:
-        return self.pool.dropped
+        return self.schema.names
 
     def split(self, share: float, seed: int) -> tuple["StreamedTable", Table]:
         """(the other rows, rows held out at random): the share of all, but at most ``HELD_OUT``."""
@@ -160,7 +152,7 @@ class StreamedTable:
                 # One pass from the beginning of a group, since nobody can begin within it.
                 batches = self.parts.of_group(group, self.columns)
                 for part in cut(batches, (span for _, span in run)):
-                    yield encode(read_table(part, self.columns))
+                    yield encode(read_table(part).require(self.columns))
 
         lengths = [end - start for _, (start, end) in blocks]
         return Blocks(lengths, read, self.held_out, _BLOCKS_OF_A_WINDOW, self.columns)
@@ -214,7 +206,7 @@ class _Scan:
         for name, column in zip(self._numeric, batch.columns, strict=True):
             if pa.types.is_integer(column.type) and column.type.bit_width == 64:
                 ends = pc.min_max(column).as_py().values()
-                if any(end is not None and abs(end) > EXACT for end in ends):
+                if any(end is not None and abs(end) > _EXACT for end in ends):
                     self._too_large.add(name)
             values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
             self.digest.update(np.ascontiguousarray(values).data)
@@ -231,29 +223,37 @@ class _Scan:
         self._pool.append(pa.Table.from_batches([taken]))
         self._place = end
 
-    def pool(self) -> Table:
-        """The pool as a table of the columns that can be used."""
-        dropped = [
-            (name, "an index that pandas stored" if name.startswith(_INDEX) else kind_of(dtype))
-            for name, dtype in _kinds(self._parts).items()
-            if name not in self._numeric
-        ]
-        usable = []
-        for name in self._numeric:
-            if name in self._too_large:
-                dropped.append((name, TOO_LARGE))
-            elif self._missing[name] == self._place:
-                dropped.append((name, "no values"))
-            elif name in self._first:
-                row, what = self._first[name]
-                raise DataError(
-                    f"column {name!r} has {self._bad[name]:,} missing or infinite values, the first ({what}) "
-                    f"in row {row:,}; remove or fill these rows, or leave the column out"
-                )
-            else:
-                usable.append(name)
-        pool = read_table(pa.concat_tables(self._pool).select(usable))
-        return replace(pool, dropped=(*pool.dropped, *dropped))
+    def pool(self) -> tuple[Schema, Table]:
+        """What the columns are, and the pool as a table of those that can be used."""
+        pool = pa.concat_tables(self._pool)
+        columns = [self._column(field, pool) for field in self._parts.schema]
+        usable = [column.name for column in columns if column.modelled]
+        if not usable:
+            reasons = "; ".join(f"{c.name!r}: {c.note}" for c in columns[:8])
+            raise DataError(f"no column holds numbers that vary ({reasons}); a density needs at least one")
+        return Schema(tuple(columns)), Table(pool.select(usable))
+
+    def _column(self, field: pa.Field, pool: pa.Table) -> Column:
+        name, dtype = field.name, type_name(field.type) or "other"
+        if name not in self._numeric:
+            index = name.startswith(_INDEX)
+            return Column(
+                name, "id" if index else "text", dtype, note="an index that pandas stored" if index else dtype
+            )
+        if name in self._too_large:
+            return Column(name, "id", dtype, note="whole numbers too large to tell apart as float64")
+        if self._missing[name] == self._place:
+            return Column(name, "empty", dtype, note="no values")
+        if name in self._first:
+            row, what = self._first[name]
+            raise DataError(
+                f"column {name!r} has {self._bad[name]:,} missing or infinite values, the first ({what}) "
+                f"in row {row:,}; remove or fill these rows, or leave the column out"
+            )
+        ends = pc.min_max(pool[name]).as_py()
+        if ends["min"] == ends["max"]:
+            return Column(name, "constant", dtype, note=f"constant ({float(ends['min']):.6g})")
+        return Column(name, "continuous", dtype)
 
 
 def _kinds(parts: Parts) -> dict[str, Any]:

@@ -90,12 +90,16 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Write]:
             lengths = {name: len(values) for name, values in columns.items()}
             if len(set(lengths.values())) > 1:
                 raise RheonError(f"the columns differ in length: {lengths}")
-            table = pa.table({name: pa.array(values) for name, values in columns.items()})
+            table = pa.table({name: _array(values) for name, values in columns.items()})
             if writer is None:
                 writer = stack.enter_context(closing(WRITERS[path.suffix](temporary, table.schema)))
             writer.write_table(table)
 
         yield write
+
+
+def _array(values: Any) -> pa.Array | pa.ChunkedArray:
+    return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
 
 
 def _escaped(text: str | None) -> str | None:

@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rheon.cli import baselines as module
@@ -11,15 +12,15 @@ from rheon.cli.data import Data, read
 from rheon.datasets import TOYS
 from rheon.evaluation import gaussian_log_prob, histogram_bits_per_dim
 from rheon.images import read_images
-from rheon.tables import read_table
+from rheon.tables import Column, Schema, read_table
 
 
 def test_rows_beside_one_gaussian_a_mixture_and_the_truth():
     learn, test = read("moons", seed=0).split(0.2, 0)
     found = baselines(learn, test, 0)
-    rows = test.table.values
+    rows, known = (np.stack(part.table.data.columns, 1) for part in (test, learn))
     assert found["true_log_prob"] == pytest.approx(TOYS["moons"].log_density(rows).mean())
-    expected = np.linalg.slogdet(2 * np.pi * np.e * np.cov(learn.table.values.T))[1] / -2
+    expected = np.linalg.slogdet(2 * np.pi * np.e * np.cov(known.T))[1] / -2
     assert found["gaussian_log_prob"] == pytest.approx(expected, abs=0.03), "minus the entropy of a Gaussian"
     assert found["gaussian_log_prob"] < found["mixture_log_prob"] < found["true_log_prob"]
     assert 0 < found["gaussian_log_prob_error"] < 0.02
@@ -66,13 +67,24 @@ def test_of_many_some_are_taken(kind, monkeypatch):
 
 
 def test_what_cannot_be_had_is_left_out_with_a_note(capsys):
-    values = np.random.default_rng(0).normal(size=(60, 2))
-    values[:, 1] = 0.0
     content = read_table(np.random.default_rng(0).normal(size=(60, 2)))
-    learn, test = Data(content, "x").split(0.2, 0)
-    learn.table.values[:, 1] = 3.0
-    assert baselines(learn, test, 0) == {}
+    _, test = Data(content, "x").split(0.2, 0)
+    both = Schema((Column("x0", "continuous"), Column("x1", "continuous")))
+    flat = read_table(np.c_[np.arange(48.0), np.full(48, 3.0)])
+    assert baselines(Data(flat, "x"), test, 0, both) == {}
     assert "left out: gaussian log prob (column 1 of train does not vary" in capsys.readouterr().err
+
+
+def test_mixed_rows_beside_independent_columns():
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 3, 600)
+    table = pa.table({"a": a, "b": a + rng.integers(0, 2, 600)})
+    learn, test = Data(read_table(table), "x").split(0.2, 0)
+    found = baselines(learn, test, 0)
+    shares = [np.bincount(learn.table.data[name], minlength=4) / 480 for name in ("a", "b")]
+    expected = sum(np.log(share[test.table.data[n]]).mean() for n, share in zip("ab", shares, strict=True))
+    assert found["independent_log_prob"] == pytest.approx(expected, abs=0.02)
+    assert set(found) == {"independent_log_prob", "independent_log_prob_error"}
 
 
 @pytest.mark.slow

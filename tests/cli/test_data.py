@@ -2,14 +2,19 @@ import numpy as np
 import pytest
 
 from rheon import DataError, RheonError
-from rheon.cli.data import TOY_ROWS, read, read_to_score
+from rheon.cli.data import TOY_ROWS, notes, read, read_to_score, schema_lines
 from rheon.datasets import TOYS, random_split
+from rheon.tables import Column, Schema, guess
+
+
+def numbers(data):
+    return np.stack(data.table.data.columns, 1)
 
 
 def test_a_toy_is_draws_by_the_seed():
     data = read("rings", seed=3)
     assert len(data) == TOY_ROWS
-    np.testing.assert_array_equal(data.table.values, TOYS["rings"].sample(TOY_ROWS, 3))
+    np.testing.assert_array_equal(numbers(data), TOYS["rings"].sample(TOY_ROWS, 3))
 
 
 @pytest.mark.parametrize("name", ["rings", "digits"])
@@ -19,8 +24,8 @@ def test_parts_are_the_whole_and_the_split_follows_from_the_seed(name):
     rows = random_split(len(whole), 0.2, 5)
     for part, kept in zip((learn, test), rows, strict=True):
         assert len(part) == len(kept)
-        content = part.table.values if name == "rings" else part.images.images
-        everything = whole.table.values if name == "rings" else whole.images.images
+        content = numbers(part) if name == "rings" else part.images.images
+        everything = numbers(whole) if name == "rings" else whole.images.images
         np.testing.assert_array_equal(content, everything[kept])
 
 
@@ -37,9 +42,22 @@ def test_names_of_pictures_go_with_them(here):
 def test_what_a_table_was_taken_for(here):
     header = "a,b,c,same"
     (here / "t.csv").write_text("\n".join([header, *(f"{i},{i * i},word,4" for i in range(30))]))
-    assert read("t.csv").description == (
-        "30 rows of 2 columns (a, b), from t.csv; left out: c (text), same (constant (4))"
-    )
+    data = read("t.csv")
+    assert data.description == "30 rows of 4 columns (a, b, c, same), from t.csv"
+    assert list(schema_lines(guess(data.table.data))) == [
+        "  a     id        left out: numbers rows",
+        "  b     integer   0 … 841",
+        "  c     constant  left out: constant ('word')",
+        "  same  constant  left out: constant (4)",
+    ]
+    (here / "u.data").write_text("".join(f"{i % 7}, {i % 3}\n" for i in range(30)))
+    assert list(notes(read("u.data"))) == ["the first line is a row, not names: it fits the columns"]
+
+
+def test_of_very_many_columns_some_are_shown():
+    schema = Schema(tuple(Column(f"x{i}", "continuous") for i in range(1000)))
+    assert list(schema_lines(schema))[-1] == "  and 940 more columns"
+    assert len(list(schema_lines(schema))) == 61
 
 
 def test_an_array_of_two_axes_is_a_table_and_of_three_images(here):
@@ -71,5 +89,5 @@ def test_a_file_of_a_built_in_name_is_meant_by_its_path(here):
 
 
 def test_fresh_draws_are_not_those_of_any_fit():
-    fresh = read_to_score("moons", 0, None, ("x0", "x1")).table.values
+    fresh = numbers(read_to_score("moons", 0, None, ("x0", "x1")))
     assert not np.isin(fresh, TOYS["moons"].sample(TOY_ROWS, 0)).any()

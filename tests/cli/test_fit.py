@@ -12,7 +12,7 @@ from PIL import Image
 import rheon as library
 from rheon.cli.paths import BUILT_IN
 from rheon.cli.progress import Lines
-from rheon.datasets import TOYS, load_digits, random_split
+from rheon.datasets import TABLES, TOYS, load_digits, random_split
 from rheon.training import Settings
 from tests.cli.conftest import MOONS_ROWS, config
 
@@ -80,12 +80,13 @@ def test_what_is_printed(models, here, rheon, monkeypatch):
     assert re.fullmatch(
         r"simpler densities on the test rows: Gaussian mixture -\d\.\d{3}, one Gaussian -\d\.\d{3}, "
         r"the true density -\d\.\d{3}",
-        lines[1],
+        lines[3],
     )
-    assert lines[2].startswith("realnvp, ")
-    assert "thread" in lines[2]
-    assert lines[2].endswith("at most 3 steps")
-    assert lines[3] == "144 rows to learn from, 16 to choose weights by, 40 to test"
+    assert lines[1:3] == ["  x0  continuous", "  x1  continuous"]
+    assert lines[4].startswith("realnvp, ")
+    assert "thread" in lines[4]
+    assert lines[4].endswith("at most 3 steps")
+    assert lines[5] == "144 rows to learn from, 16 to choose weights by, 40 to test"
     for words in ("40 test rows", "this model", "Gaussian mixture", "true density", "round trip", "integral"):
         assert words in shown.out
     assert lines[-1].startswith("new.rheon: README.md, config.json, density.png")
@@ -95,8 +96,9 @@ def test_what_is_printed(models, here, rheon, monkeypatch):
 def test_hostile_names_are_text(models):
     facts = config(models / "hostile.rheon")
     assert "\\x1b[31mred" in facts["data"]["description"]
-    assert facts["schema"]["columns"] == ["<script>alert(1)</script>", "\x1b[31mred\x1b[0m", "=1+1"]
-    assert facts["data"]["left_out"] == [["na\nme", "text"]]
+    names = ["<script>alert(1)</script>", "\x1b[31mred\x1b[0m", "=1+1", "na\nme"]
+    assert [column["name"] for column in facts["schema"]] == names
+    assert facts["data"]["left_out"] == [["na\nme", "constant ('text')"]]
 
 
 @pytest.mark.usefixtures("bare")
@@ -126,15 +128,15 @@ def test_pictures_of_colour_keep_their_layout(here, rheon):
 
 
 def test_a_column_of_the_csv_names_what_is_wrong(here, rheon):
-    (here / "gap.csv").write_text("a,b\n1,2\n3,\n5,7\n")
-    shown = rheon("fit gap.csv")
+    (here / "far.csv").write_text("a,b\n1,2\n3,inf\n" + "5,7\n" * 40)
+    shown = rheon("fit far.csv")
     assert shown.code == 3
     assert "column 'b'" in shown.err
     assert "row 2" in shown.err
 
 
 def test_built_in_names_are_those_of_the_data_room():
-    assert set(BUILT_IN) == {"digits", "photos", *TOYS}
+    assert set(BUILT_IN) == {"digits", "photos", *TOYS, *TABLES}
 
 
 def test_log_is_whole(models):

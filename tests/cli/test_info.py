@@ -27,7 +27,7 @@ def test_weights_are_not_read(models, here, rheon):
     (here / "m" / "model.safetensors").unlink()
     shown = rheon("info m")
     assert shown.code == 0
-    assert "columns       x0, x1" in shown.out
+    assert "columns\n  x0  continuous\n  x1  continuous\n" in shown.out
 
 
 def test_hostile_names_are_text(models, rheon):

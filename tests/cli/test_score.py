@@ -90,11 +90,11 @@ def test_a_folder_of_files_is_scored(models, here, rheon):
 def test_nothing_is_written_where_a_later_part_is_bad(models, here, rheon, monkeypatch):
     monkeypatch.setattr("rheon.cli.score._VALUES", 1)
     x = np.zeros((5000, 2))
-    x[4999] = np.nan
+    x[4999] = np.inf
     pq.write_table(pa.table({"x0": x[:, 0], "x1": x[:, 1]}), here / "x.parquet")
     shown = rheon(f"score {models}/moons.rheon x.parquet --out s.parquet")
     assert shown.code == 3
-    assert "in rows 4,097 to 5,000, counting from the first of these: column 'x0' has 1 missing" in shown.err
+    assert "in rows 4,097 to 5,000, counting from the first of these: column 'x0' has 1 infinite" in shown.err
     assert [file.name for file in here.iterdir()] == ["x.parquet"]
 
 

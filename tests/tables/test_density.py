@@ -7,6 +7,7 @@ import torch
 import rheon
 from rheon import DataError, RheonError, TableDensity
 from rheon.evaluation import integral
+from rheon.tables import Column, Schema
 from rheon.training import Settings
 
 RNG = np.random.default_rng(0)
@@ -39,9 +40,10 @@ def test_a_change_of_units_by_powers_of_two_changes_nothing_but_the_unit(model):
 def test_a_large_offset_costs_no_digits():
     """Standardised in float64: 2^40 + x with steps of 2^-10 would be a constant in float32."""
     steps = np.round(ROWS * 1024) / 1024
-    moved = TableDensity().fit(steps + 2.0**40, settings=SETTINGS)
+    schema = Schema(tuple(Column(f"x{i}", "continuous") for i in range(3)))
+    moved = TableDensity(schema=schema).fit(steps + 2.0**40, settings=SETTINGS)
     z = (steps - steps.mean(0)) / steps.std(0)
-    learned = moved.continuous.preprocessing.layers[0](torch.from_numpy(steps + 2.0**40))[0].numpy()
+    learned = moved.learned.preprocessing.layers[0](torch.from_numpy(steps + 2.0**40))[0].numpy()
     np.testing.assert_allclose((learned - learned.mean(0)) / learned.std(0), z, atol=1e-3)
     assert len(np.unique(moved.log_prob(steps + 2.0**40))) > 1400
 

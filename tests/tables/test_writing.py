@@ -19,8 +19,9 @@ def test_numbers_come_back_to_the_bit(tmp_path, suffix):
     path.write_text("old")
     write_table(path, {"log_prob": values, "n": whole, "name": [f"image {i}" for i in range(200)]})
     table = read_table(path)
-    assert table.columns == ("log_prob", "n")
-    assert np.array_equal(table.values, np.c_[values, whole])
+    assert table.columns == ("log_prob", "n", "name")
+    assert np.array_equal(table.data["log_prob"], values)
+    assert np.array_equal(table.data["n"], whole)
     assert os.listdir(tmp_path) == [path.name]
 
 
@@ -35,6 +36,12 @@ def test_text_that_a_spreadsheet_would_run_is_escaped_in_csv(tmp_path):
     assert back["number"].to_pylist() == list(range(-1, 12))
     write_table(tmp_path / "t.parquet", columns)
     assert parquet.read_table(tmp_path / "t.parquet").equals(pa.table(columns))
+
+
+def test_columns_of_arrow_keep_their_types(tmp_path):
+    columns = pa.table({"day": pa.array([1, None], pa.date32()), "small": pa.array([1, 2], pa.int8())})
+    write_table(tmp_path / "t.parquet", {name: columns[name] for name in columns.column_names})
+    assert parquet.read_table(tmp_path / "t.parquet").equals(columns)
 
 
 def test_what_cannot_be_written(tmp_path):
