@@ -1,0 +1,109 @@
+"""A report as one HTML file: verdicts first, then sections of text, tables and pictures.
+
+The file needs nothing but itself: styles and pictures are inside, there is no script and no address. Whatever
+text goes in is shown as text, column names and categories of users' files too.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from PIL import Image
+
+from rheon.reports.text import plain
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence that says how something stands, with its number, and what to do where it stands badly.
+
+    Args:
+        level: ``"good"``, ``"fair"`` (look at it) or ``"bad"`` (do not trust it).
+        text: the sentence.
+        advice: what to do; may be empty where it is good.
+    """
+
+    level: Literal["good", "fair", "bad"]
+    text: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A matplotlib figure or a Pillow image, with what it shows in words."""
+
+    figure: Any
+    caption: str
+
+    @property
+    def source(self) -> str:
+        """The picture as a data address: lossy WebP for photographs of numbers, crisp for small images."""
+        stream = io.BytesIO()
+        if hasattr(self.figure, "savefig"):
+            self.figure.savefig(stream, format="png", dpi=110)
+            image = Image.open(stream).convert("RGB")
+            stream = io.BytesIO()
+            image.save(stream, "webp", quality=82, method=4)
+        else:
+            self.figure.convert("RGB").save(stream, "webp", quality=85, method=4)
+        return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A table: a header (may be empty) and rows of cells."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """What is shown in each cell."""
+        return [[_shown(cell) for cell in row] for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it: sentences (str), :class:`Facts`, :class:`Picture`."""
+
+    title: str
+    parts: Sequence[str | Facts | Picture]
+
+    @property
+    def blocks(self) -> list[tuple[str, Any]]:
+        """Each part with its kind."""
+        kinds = {str: "text", Facts: "facts", Picture: "picture"}
+        return [(kinds[type(part)], plain(part) if isinstance(part, str) else part) for part in self.parts]
+
+
+def page(title: str, verdicts: Sequence[Verdict], sections: Sequence[Section]) -> str:
+    """The whole file.
+
+    >>> html = page("m <1>", [Verdict("good", "all is well")], [Section("Data", [Facts((), [("rows", 3)])])])
+    >>> "m &lt;1&gt;" in html, "://" in html
+    (True, False)
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("rheon.reports", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        title=plain(title), verdicts=verdicts, sections=sections, plain=plain
+    )
+
+
+def _shown(cell: Any) -> str:
+    if isinstance(cell, bool) or cell is None:
+        return {True: "yes", False: "no", None: "–"}[cell]
+    if isinstance(cell, float):
+        return f"{cell:,.4g}" if abs(cell) < 1e6 else f"{cell:.4g}"
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return plain(cell, 200)
