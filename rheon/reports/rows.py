@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheon.errors import RheonError
-from rheon.evaluation.two_samples import correlations
 from rheon.reports.text import plain
 
 if TYPE_CHECKING:
@@ -154,6 +153,8 @@ def correlation_difference(real: Columns, drawn: Columns, most: int = 30) -> "Fi
     """
     from matplotlib.figure import Figure
 
+    from rheon.evaluation.two_samples import correlations  # the command shows text without loading torch
+
     names, matrix = correlations({name: real[name] for name in list(real)[:most]})
     if len(names) < 2:
         raise RheonError("correlation_difference: fewer than two columns of numbers, so there is no pair.")
@@ -206,6 +207,8 @@ def _text(value: Any) -> str:
 
 
 def _most_correlated(columns: Columns, most: int) -> list[str]:
+    from rheon.evaluation.two_samples import correlations
+
     names, matrix = correlations(columns)
     strength = np.abs(matrix - np.eye(len(names))).max(0, initial=0.0)
     chosen = sorted(np.argsort(-strength, kind="stable")[:most])
