@@ -115,7 +115,7 @@ class TableDensity(Density):
         return self._model.unit
 
     def settings(self, **changes: Any) -> Settings:
-        defaults = {"batch_size": 256, "learning_rate": 5e-3, "ema_decay": 0.995}
+        defaults = {"batch_size": 512, "learning_rate": 1e-2, "ema_decay": 0.995}
         return Settings(**{**defaults, **changes})
 
     def training(

@@ -20,7 +20,7 @@ _COMPONENTS = (1, 2, 4, 8, 16, 32)
 _RIDGES = (1e-3, 1e-2, 1e-1)
 """Added to each variance, where the variances of the whole are 1."""
 
-_WORK = 4e7
+_WORK = 2e7
 """Rows times D² that the mixture learns from, at most: it should take seconds."""
 
 
@@ -96,7 +96,7 @@ class Mixture:
         learn, judge = (part.numpy() for part in folds[0])
         best, chosen = -math.inf, (1, _RIDGES[0])
         with threadpool_limits(1, "blas"):
-            for ridge in _RIDGES if len(learn) < 5000 else _RIDGES[:1]:
+            for ridge in _RIDGES if len(learn) < 2000 else _RIDGES[:1]:
                 last = -math.inf
                 for k in _COMPONENTS:
                     if k > 1 and k * (rows.shape[1] + 2) > len(learn):

@@ -23,10 +23,20 @@ class Members(nn.Module):
 
 
 class Folds:
-    """Rows for each member, in the order of members: those out of its fold to learn from, or those in it."""
+    """Rows for each member, in the order of members: those out of its fold to learn from, or those in it.
 
-    def __init__(self, z: Tensor, given: Tensor | None, fold: Tensor, learn: bool) -> None:
-        self._z, self._given, self._fold, self._learn = z, given, fold, learn
+    Args:
+        z: (N, D).
+        given: (N, M), or None.
+        fold: the number of the member that each row judges, -1 for none; (N,).
+        learn: whether the rows are to learn from, or to judge by.
+        noise: standard deviation of Gaussian noise that each batch adds to z.
+    """
+
+    def __init__(
+        self, z: Tensor, given: Tensor | None, fold: Tensor, learn: bool, noise: float = 0.0
+    ) -> None:
+        self._z, self._given, self._fold, self._learn, self._noise = z, given, fold, learn, noise
         self._members = int(fold.max()) + 1
         self._rows = torch.arange(len(z)) if self._members > 1 or learn else (fold == 0).nonzero()[:, 0]
         if self._members == 1 and learn:
@@ -43,7 +53,10 @@ class Folds:
         rows = torch.cat(parts)
         if self._given is not None:
             member = torch.cat((member, self._given[rows]), 1)
-        return self._z[rows], member
+        x = self._z[rows]
+        if self._noise:
+            x.add_(torch.randn(x.shape, generator=generator), alpha=self._noise)
+        return x, member
 
 
 def fold_of_each(n: int, seed: int, folds: int) -> Tensor:

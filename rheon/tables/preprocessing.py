@@ -32,7 +32,10 @@ _WORTH = 0.025
 """Nats per row, times the root of their number, that twice as many knots must bring."""
 
 _ENOUGH = 20_000
-"""Rows from which a column's quantiles and tails are chosen."""
+"""Rows to which the maps are fitted, at most: evenly spaced ones."""
+
+_ENOUGH_TO_CHOOSE = 8_000
+"""Rows by which the number of a column's knots is chosen, at most."""
 
 
 class Preprocessing:
@@ -52,11 +55,12 @@ class Preprocessing:
 
     @classmethod
     def fit(cls, y: Tensor, whiten: bool = True) -> Self:
-        """Fits all maps to rows y (N, D), float64; without ``whiten``, W is the identity.
+        """Fits all maps to rows y (N, D), float64, or to 20,000 of them; without ``whiten``, W is 1.
 
         Raises:
             DataError: a column does not vary.
         """
+        y = y[:: -(-len(y) // _ENOUGH)]
         units = _units(y)
         u = rounded(units(y)[0])
         order = Permutation(_order(u))
@@ -147,7 +151,7 @@ def rounded(u: Tensor) -> Tensor:
 
 def _units(y: Tensor) -> Standardise:
     """The median, and half the distance of the 16 % and 84 % quantiles, or of rarer ones if they coincide."""
-    ranked = y.sort(0).values
+    ranked = y.t().contiguous().sort(1).values.t()
     n = len(y)
     middle = (ranked[(n - 1) // 2] + ranked[n // 2]) / 2
     scale = torch.zeros_like(middle)
@@ -168,8 +172,7 @@ def _order(u: Tensor) -> list[int]:
 
 
 def _quantiles(u: np.ndarray) -> QuantileMap:
-    some = u[:: -(-len(u) // _ENOUGH)]
-    columns = [_column(column) for column in some.T]
+    columns = [_column(column) for column in u.T]
     most = max(len(x) for x, *_ in columns)
 
     def padded(rows: tuple[np.ndarray, ...]) -> Tensor:
@@ -184,8 +187,9 @@ Column = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 def _column(u: np.ndarray) -> Column:
     """Knots, images, slopes and tails: with as many knots as give the rows left out the highest density."""
-    held_out = np.arange(len(u)) % 5 == 4
-    learn, judge = np.sort(u[~held_out]), torch.from_numpy(u[held_out])[:, None]
+    some = u[:: -(-len(u) // _ENOUGH_TO_CHOOSE)]
+    held_out = np.arange(len(some)) % 5 == 4
+    learn, judge = np.sort(some[~held_out]), torch.from_numpy(some[held_out])[:, None]
     best, knots = -np.inf, 2
     for k in _KNOTS:
         if k > 2 and k * k > len(learn):
