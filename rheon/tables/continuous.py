@@ -24,6 +24,9 @@ from rheon.training.threads import lent_threads
 
 Architecture = Callable[[int], Flow]
 
+Fold = tuple[Tensor, Tensor]
+"""The rows that a member learns from, and those that it is judged by."""
+
 TILE = 2048
 """Rows that are scored together. Fixed, so that a row's score has the same bits in any batch."""
 
@@ -32,6 +35,9 @@ _LEAST = 20
 
 _SHARE = 0.92
 """Of the minutes, for the training of the flows."""
+
+_FEW = 2500
+"""Rows below which columns may be left straight."""
 
 _FOLDS = 5
 _MANY = 6000
@@ -120,19 +126,16 @@ class Continuous:
                 f"{_LEAST}."
             )
         with lent_threads(1):
-            self.preprocessing = Preprocessing.fit(y)
-            z = self.preprocessing.training_rows(y)
-            self.given = None if context is None else Preprocessing.fit(context, whiten=False)
-            given = None if context is None or self.given is None else self.given.training_rows(context)
             default = self.architecture == "tabular"
-            fold = fold_of_each(len(z), settings.seed, _FOLDS if default and len(z) < _MANY else 1)
+            fold = fold_of_each(len(y), settings.seed, _FOLDS if default and len(y) < _MANY else 1)
             if table is not None:
-                fold = (torch.arange(len(z)) >= len(some)).long() - 1
+                fold = (torch.arange(len(y)) >= len(some)).long() - 1
             folds = [
                 ((fold != k).nonzero()[:, 0], (fold == k).nonzero()[:, 0]) for k in range(int(fold.max()) + 1)
             ]
-            self.log_det = float(self.preprocessing.forward(y[fold >= 0])[1].mean())
-            floor = Mixture.fit(z, folds, settings.seed) if default and context is None else None
+            z, floor = self._prepare(y, folds, default and context is None, settings.seed)
+            self.given = None if context is None else Preprocessing.fit(context, whiten=False)
+            given = None if context is None or self.given is None else self.given.training_rows(context)
         self.rows = (len(z), len(z)) if len(folds) > 1 else (len(folds[0][0]), len(folds[0][1]))
         self.mixture, self.weight = None, 1.0
         self.flows = self._flows(z, given, len(folds), settings.seed)
@@ -163,6 +166,26 @@ class Continuous:
                 with lent_threads(1):
                     self._weigh(floor, z, folds)
 
+    def _prepare(
+        self, y: Tensor, folds: list[Fold], floor: bool, seed: int
+    ) -> tuple[Tensor, tuple[Mixture, Tensor] | None]:
+        """Sets the preprocessing; returns z to learn from and, where there is to be one, the mixture.
+
+        Few rows may be normal in clusters, whose columns are not: whether they are the better known by
+        straight columns is told by the mixture.
+        """
+        judged = torch.cat([left_out for _, left_out in folds])
+        found = []
+        for curved in (True, False) if floor and len(y) < _FEW else (True,):
+            preprocessing = Preprocessing.fit(y, curved=curved)
+            z = preprocessing.training_rows(y)
+            mixture = Mixture.fit(z, folds, seed) if floor else None
+            log_det = float(preprocessing.forward(y[judged])[1].mean())
+            score = log_det + (float(mixture[1][judged].mean()) if mixture else 0.0)
+            found.append((score, preprocessing, log_det, z, mixture))
+        _, self.preprocessing, self.log_det, z, mixture = max(found, key=lambda each: each[0])
+        return z, mixture
+
     def _encode(self, table: Table) -> Encoded:
         """Rows to learn from, and the one member that they are for."""
         assert self.preprocessing is not None
@@ -182,9 +205,7 @@ class Continuous:
             raise RheonError(f"architecture must return a rheon.Flow, it returned a {type(flow).__name__}.")
         return [flow]
 
-    def _weigh(
-        self, floor: tuple[Mixture, Tensor] | None, z: Tensor, folds: list[tuple[Tensor, Tensor]]
-    ) -> None:
+    def _weigh(self, floor: tuple[Mixture, Tensor] | None, z: Tensor, folds: list[Fold]) -> None:
         """Sets w by the rows that neither the flows nor the mixture have learned from."""
         if floor is None:
             return

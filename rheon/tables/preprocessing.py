@@ -54,8 +54,10 @@ class Preprocessing:
         self.layers = (units, order, quantiles, whitening)
 
     @classmethod
-    def fit(cls, y: Tensor, whiten: bool = True) -> Self:
-        """Fits all maps to rows y (N, D), float64, or to 20,000 of them; without ``whiten``, W is 1.
+    def fit(cls, y: Tensor, *, curved: bool = True, whiten: bool = True) -> Self:
+        """Fits all maps to rows y (N, D), float64, or to 20,000 of them.
+
+        Without ``curved``, Q is a straight line in each column but for its tails; without ``whiten``, W = 1.
 
         Raises:
             DataError: a column does not vary.
@@ -65,7 +67,7 @@ class Preprocessing:
         u = rounded(units(y)[0])
         order = Permutation(_order(u))
         u = order(u)[0]
-        quantiles = _quantiles(u.numpy())
+        quantiles = _quantiles(u.numpy(), _KNOTS if curved else _KNOTS[:1])
         white = _whitening(quantiles(u)[0].numpy()) if whiten else _no_whitening(u.shape[1])
         return cls(units, order, quantiles, white)
 
@@ -171,8 +173,8 @@ def _order(u: Tensor) -> list[int]:
     return sorted(range(len(digests)), key=lambda j: digests[j])
 
 
-def _quantiles(u: np.ndarray) -> QuantileMap:
-    columns = [_column(column) for column in u.T]
+def _quantiles(u: np.ndarray, numbers: tuple[int, ...]) -> QuantileMap:
+    columns = [_column(column, numbers) for column in u.T]
     most = max(len(x) for x, *_ in columns)
 
     def padded(rows: tuple[np.ndarray, ...]) -> Tensor:
@@ -185,13 +187,13 @@ def _quantiles(u: np.ndarray) -> QuantileMap:
 Column = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def _column(u: np.ndarray) -> Column:
+def _column(u: np.ndarray, numbers: tuple[int, ...]) -> Column:
     """Knots, images, slopes and tails: with as many knots as give the rows left out the highest density."""
     some = u[:: -(-len(u) // _ENOUGH_TO_CHOOSE)]
     held_out = np.arange(len(some)) % 5 == 4
     learn, judge = np.sort(some[~held_out]), torch.from_numpy(some[held_out])[:, None]
     best, knots = -np.inf, 2
-    for k in _KNOTS:
+    for k in numbers:
         if k > 2 and k * k > len(learn):
             break
         x, z, slopes, tails = _curve(learn, k)
