@@ -127,3 +127,11 @@ def test_what_cannot_be_learned_from_is_refused():
         learned(ROWS[:, 0])
     with pytest.raises(RheonError, match="nothing yet"):
         Continuous().log_prob(ROWS)
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_columns_of_few_rows_stay_straight_where_a_mixture_is_the_truth(skewed):
+    centres = np.array([[0.0, 0.0], [4.0, 1.0], [1.0, 5.0]])
+    rows = centres[RNG.integers(0, 3, 300)] + RNG.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], 300)
+    density = learned(np.exp(rows[:, :1]) if skewed else rows, settings=Settings(steps=1, threads=1))
+    assert (density.preprocessing.layers[2].x.shape[1] > 2) == skewed
