@@ -13,7 +13,7 @@ PEERS  := .venv-peers
 ONE_THREAD := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 PYTEST     := $(ONE_THREAD) $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help demo test test-all lint format bench clean distclean
+.PHONY: help demo test test-all lint format docs bench clean distclean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -37,11 +37,15 @@ format: $(READY)  ## repair style and format where that can be done alone
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
+docs: $(READY)  ## build the documents in docs/_build/html; their code runs, and a warning is an error
+	$(ONE_THREAD) $(PY) -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	$(PY) docs/complete.py docs/_build/html
+
 bench: $(PEERS)/.ready  ## time rheon beside other flow libraries
 	$(ONE_THREAD) $(PEERS)/bin/python -m benchmarks
 
 clean:  ## remove what runs have left
-	rm -rf digits.rheon build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf digits.rheon build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find rheon tests benchmarks -name __pycache__ -type d -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean  ## remove the environments too
