@@ -30,7 +30,7 @@ Fold = tuple[Tensor, Tensor]
 TILE = 2048
 """Rows that are scored together. Fixed, so that a row's score has the same bits in any batch."""
 
-_LEAST = 20
+LEAST = 10
 """Rows to learn from, at least."""
 
 _SHARE = 0.92
@@ -120,10 +120,10 @@ class Continuous:
             some = table[0].sample(len(table[0]), settings.seed)
             y = np.concatenate((some.values, table[1].values))
         y, context = _real(y), None if context is None else _real(context)
-        if len(y) < _LEAST:
+        if len(y) < LEAST:
             raise DataError(
                 f"table: {len(y)} rows are too few to learn a density from and to validate it; give at least "
-                f"{_LEAST}."
+                f"{LEAST}."
             )
         with lent_threads(1):
             default = self.architecture == "tabular"
@@ -196,7 +196,7 @@ class Continuous:
         n, d = z.shape
         m = 0 if given is None else given.shape[1]
         if self.architecture == "tabular":
-            return [tabular(d, **_size(n, d), context_features=m, seed=seed + k) for k in range(members)]
+            return [tabular(d, **size_for(n, d), context_features=m, seed=seed + k) for k in range(members)]
         if isinstance(self.architecture, str):
             name = SHORT.get(self.architecture, self.architecture)
             return [ARCHITECTURES[name](d, context_features=m, seed=seed)]
@@ -228,7 +228,7 @@ class Continuous:
         scores = torch.empty(len(y), dtype=torch.float64)
         for start in range(0, len(y), TILE):
             part = slice(start, min(start + TILE, len(y)))
-            found = self._tile(_filled(y[part]), None if context is None else _filled(context[part]))
+            found = self._tile(filled(y[part]), None if context is None else filled(context[part]))
             scores[part] = found[: part.stop - part.start]
         return scores
 
@@ -362,7 +362,7 @@ def _of_this_version(config: dict[str, Any], tensors: dict[str, Tensor]) -> dict
     return flow | {f"columns.{name}": t for name, t in standardising(mean, scale).tensors().items()}
 
 
-def _size(n: int, d: int) -> dict[str, Any]:
+def size_for(n: int, d: int) -> dict[str, Any]:
     """Of the networks for n rows of d columns: small where there is little to learn from."""
     if n < 2500:
         return {"couplings": 3, "width": 24, "bins": 4, "dropout": 0.2}
@@ -385,7 +385,7 @@ def _real(rows: Any) -> Tensor:
     return tensor
 
 
-def _filled(part: Tensor) -> Tensor:
+def filled(part: Tensor) -> Tensor:
     """The rows of a tile, filled up with its first one."""
     return torch.cat((part, part[:1].expand(TILE - len(part), -1)))
 
