@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         datasets,
         distributions,
         elementwise,
+        estimators,
         evaluation,
         images,
         memory,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         tables,
         training,
     )
+    from rheon.estimators import FlowDensity, FlowOutlierDetector, FlowTransformer
     from rheon.evaluation import check_flow
     from rheon.flow import Flow
     from rheon.images import ImageDensity
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "Flow": "rheon.flow",
+    "FlowDensity": "rheon.estimators",
+    "FlowOutlierDetector": "rheon.estimators",
+    "FlowTransformer": "rheon.estimators",
     "ImageDensity": "rheon.images",
     "TableDensity": "rheon.tables",
     "check_flow": "rheon.evaluation",
@@ -46,6 +51,7 @@ _ROOMS = (
     "datasets",
     "distributions",
     "elementwise",
+    "estimators",
     "evaluation",
     "images",
     "memory",
@@ -60,6 +66,9 @@ __all__ = [
     "DataError",
     "DivergedError",
     "Flow",
+    "FlowDensity",
+    "FlowOutlierDetector",
+    "FlowTransformer",
     "ImageDensity",
     "ModelError",
     "RheonError",
@@ -71,6 +80,7 @@ __all__ = [
     "datasets",
     "distributions",
     "elementwise",
+    "estimators",
     "evaluation",
     "fit",
     "images",

@@ -38,19 +38,20 @@ class FlowDensity(DensityMixin, FlowEstimator):
     ((200,), (3, 2))
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learns from rows X, (N, D), of which N is at least 10; y is not looked at."""
         self.density_ = Learned(self._learn_from(X), self._settings())
         return self
 
-    def score_samples(self, X: Any) -> Array:  # noqa: N803
+    def score_samples(self, X: Any) -> Array:
         """log p of each row, (N,), in nats, per product of the columns' units."""
-        scores = self.density_.log_prob(self._rows(X))
+        rows = self._rows(X)
+        scores = self.density_.log_prob(rows)
         if np.isnan(scores).any():
             raise RheonError(f"the flow gave no number for row {int(np.isnan(scores).argmax()) + 1}.")
         return scores
 
-    def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
+    def score(self, X: Any, y: Any = None) -> float:
         """Mean log p of the rows."""
         return float(self.score_samples(X).mean())
 

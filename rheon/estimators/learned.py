@@ -1,7 +1,7 @@
 """What the estimators share: settings as scikit-learn wants them, and the density that ``fit`` leaves."""
 
 import numbers
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,12 +29,7 @@ class Learned:
     """
 
     def __init__(self, rows: Array, settings: Settings, architecture: str | Architecture = "tabular") -> None:
-        self.varies = (rows != rows[:1]).any(0)
-        self.values = rows[0]
-        if not self.varies.any():
-            raise DataError(
-                f"no column varies among the {len(rows)} rows (n_samples={len(rows)}); a density needs one."
-            )
+        self.varies, self.values = varying(rows), rows[0].copy()
         self.continuous = Continuous(architecture)
         for _ in self.continuous.training(rows[:, self.varies], None, settings):
             pass
@@ -107,6 +102,18 @@ class FlowEstimator(BaseEstimator):
     def _rows(self, x: Any) -> Array:
         check_is_fitted(self)
         return validate_data(self, x, dtype=np.float64, reset=False)
+
+
+def varying(rows: Array) -> NDArray[np.bool_]:
+    """Which columns vary, (D,).
+
+    Raises:
+        DataError: none does.
+    """
+    varies = (rows != rows[:1]).any(0)
+    if not varies.any():
+        raise DataError(f"no column varies among the {len(rows)} rows; a density needs one that does.")
+    return varies
 
 
 def seed_of(random_state: Any) -> int:

@@ -18,7 +18,7 @@ from rheon.tables.preprocessing import Preprocessing
 
 
 class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):
-    """z = f(x), by one flow: features that are normal and independent of one another, as far as f has learned.
+    """z = f(x), by one flow: features that are normal and independent, as far as f has learned.
 
     ``QuantileTransformer`` makes each column normal; here they are independent too, and z is no column's own:
     the features are named flowtransformer0, flowtransformer1, … f is smooth, strictly invertible, and goes on
@@ -43,15 +43,18 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
     True
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learns from rows X, (N, D), of which N is at least 10; y is not looked at."""
         rows, settings = self._learn_from(X), self._settings()
-        size = size_for(len(rows))
-        self.density_ = Learned(rows, settings, lambda d: tabular(d, **size, seed=settings.seed))
+
+        def flow(d: int) -> Flow:
+            return tabular(d, **size_for(len(rows), d), seed=settings.seed)
+
+        self.density_ = Learned(rows, settings, flow)
         self._n_features_out = rows.shape[1]
         return self
 
-    def transform(self, X: Any) -> Array:  # noqa: N803
+    def transform(self, X: Any) -> Array:
         """z of each row, (N, D); columns that did not vary come last, as (x - value) / 1e-3."""
         rows, density = self._rows(X), self.density_
         flow, preprocessing = self._maps()
@@ -59,7 +62,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
         z = _in_tiles(lambda part: flow.latents(part)[0], t)
         return np.column_stack((z.numpy(), density.unvarying(rows)))
 
-    def inverse_transform(self, X: Any) -> Array:  # noqa: N803
+    def inverse_transform(self, X: Any) -> Array:
         """The rows, in their own units, that ``transform`` makes z = X from."""
         check_is_fitted(self)
         z, density = check_array(X, dtype=np.float64), self.density_

@@ -385,9 +385,9 @@ def _real(rows: Any) -> Tensor:
     return tensor
 
 
-def filled(part: Tensor) -> Tensor:
+def filled(part: Tensor, tile: int = TILE) -> Tensor:
     """The rows of a tile, filled up with its first one."""
-    return torch.cat((part, part[:1].expand(TILE - len(part), -1)))
+    return torch.cat((part, part[:1].expand(tile - len(part), -1)))
 
 
 SHORT = {"spline": "spline_coupling"}
