@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
 
 from rheon.training.processes import Alone
 from rheon.training.settings import Settings
@@ -96,7 +95,7 @@ class Descent:
             both = self._ranks.sum(torch.cat((gradient, loss.to(gradient.dtype).view(1))))
             gradient, loss = both[:-1], both[-1]
         norm = torch.linalg.vector_norm(gradient)
-        finite = torch.isfinite(norm + loss)
+        finite = (norm + loss).abs() < math.inf
         for buffer, value in zip(self._moved, before, strict=True):
             buffer.copy_(torch.where(finite, buffer, value))
         return Slope(loss, gradient, norm, finite)
@@ -114,14 +113,14 @@ class Descent:
         scale = (norm / clipped).nan_to_num_(nan=1.0)  # 0/0: a gradient of zero
         if scale.dtype is torch.float64:  # the kernel would take it in single precision
             gradient, scale = gradient / scale, torch.ones_like(scale)
-        adamw(
+        self.count.add_(finite)
+        torch._fused_adamw_(
             [self._weights.vector],
             [gradient],
             [self.mean],
             [self.square],
             [],
             [self.count],
-            fused=True,
             grad_scale=scale.float(),
             found_inf=bad,
             amsgrad=False,
@@ -143,7 +142,7 @@ class Descent:
         losses = []
         with torch.enable_grad():
             for piece, of_piece in zip(part.tensor_split(pieces), contexts, strict=True):
-                loss = -flow(piece, of_piece).sum() / len(x)
-                loss.backward()
-                losses.append(loss.detach())
+                log_p = flow(piece, of_piece)
+                log_p.backward(torch.full_like(log_p, -1 / len(x)))
+                losses.append(log_p.detach().sum() / -len(x))
         return losses[0] if pieces == 1 else torch.stack(losses).sum()

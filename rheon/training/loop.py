@@ -7,27 +7,19 @@ was never interrupted.
 """
 
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rheon.errors import RankLostError, RheonError
-from rheon.training.budget import Budget
 from rheon.training.checkpoints import Checkpoints, Nowhere
 from rheon.training.compiled import Compiled
 from rheon.training.economy import as_trained
-from rheon.training.fault import find_fault
-from rheon.training.order import order_of
-from rheon.training.processes import Alone, ranks
-from rheon.training.randomness import lent_global_rng, step_generator
-from rheon.training.record import Record, reading
-from rheon.training.schedule import learning_rate
+from rheon.training.record import Record
+from rheon.training.run import Run
 from rheon.training.settings import Settings
 from rheon.training.shared import Shared
 from rheon.training.source import Source
-from rheon.training.state import State
-from rheon.training.threads import choose_threads, lent_threads
 
 
 def train(
@@ -102,76 +94,24 @@ def _steps(
     settings: Settings,
     checkpoints: Checkpoints | Nowhere,
 ) -> Generator[Record, None, None]:
-    budget = Budget(settings)
-    device = next(flow.parameters()).device
-    together = ranks()
-    if together.count > 1:
-        checkpoints = Shared(checkpoints, together)
-    order = order_of(source, settings.batch_size, settings.seed, device)
-
-    expect = getattr(source, "expect", None)
-
-    def batch(step: int) -> tuple[Tensor, Tensor | None]:
-        rows = source.batch(order.rows(step), step_generator(settings.seed, step, device))
-        if expect is not None:
-            expect(order.rows(step + 1), step_generator(settings.seed, step + 1, device))
-        return rows
-
-    def fault(step: int) -> str | None:
-        columns = getattr(source, "columns", None)
-        with lent_global_rng(settings.seed, step, device):
-            return find_fault(flow, *batch(step), settings.accumulate * together.count, columns)
-
+    run = Run(flow, trained, source, validation, settings)
+    if run.together.count > 1:
+        checkpoints = Shared(checkpoints, run.together)
     state, noted = None, 0
     try:
-        flow.train()
-        with lent_global_rng(settings.seed, 0, device):
-            with lent_threads(1):  # the same bits whatever the caller's number
-                moved = _initialise(flow, *batch(0))
-            _refuse_statistics(flow, moved, together)
-            saved = checkpoints.open(settings)
-            threads = choose_threads(flow, batch, settings) if saved is None else saved.numbers["threads"]
-            threads = int(together.first(threads))
-        state = State(flow, moved, validation, settings, budget, threads, together)
-        watch, descent, rescue = state.watch, state.descent, state.rescue
-        budget.begin_steps()
+        state, saved = run.begin(checkpoints)
         if saved is not None:
             state.restore(saved.numbers, saved.tensors)
-        together.spread(state.tensors().values())
+        run.together.spread(state.tensors().values())
         if saved is not None:
             yield from saved.records
             del saved  # as large as the state
         while not state.over:
-            progress = together.first(budget.progress(state.steps))
-            rate = rescue.factor * learning_rate(progress, settings.learning_rate, settings.warmup)
-            with lent_threads(threads), lent_global_rng(settings.seed, state.steps, device, together.rank):
-                slope = descent.slope(trained, *batch(state.steps))
-                rescue.keep(state.steps, slope.finite)
-                descent.step(slope, rate)
-                watch.average.update()
-                trouble = rescue.look(state.steps, fault)
-                state.steps += 1
-                over = bool(together.first(budget.over(state.steps)))
-                value, best = watch.validate(progress) if over or watch.due(progress) else (None, False)
-                state.over = over or watch.hopeless or rescue.lost
-            record = Record(
-                step=state.steps,
-                seconds=budget.seconds,
-                remaining=budget.remaining(state.steps),
-                rows_per_second=order.batch_size / budget.pace(state.steps),
-                learning_rate=rate,
-                validation=value,
-                best=best,
-                threads=threads,
-                trouble=trouble,
-                _loss=reading(slope.loss),
-                _gradient_norm=reading(slope.norm),
-                _skipped=reading(descent.skipped),
-            )
+            record = run.step(state)
             noted = record.step
             checkpoints.note(state, record)
             yield record
-        rescue.end()
+        state.rescue.end()
     except RankLostError:
         if state is not None and state.steps == noted:  # between two steps
             checkpoints.save()
@@ -183,31 +123,3 @@ def _steps(
                 state.weights.release(state.watch.best)
             flow.eval()
             checkpoints.close()
-
-
-@torch.no_grad()
-def _initialise(flow: nn.Module, x: Tensor, context: Tensor | None) -> list[Tensor]:
-    """Lets layers that take their first values from data (ActNorm) do so before the weights are copied.
-
-    Returns the buffers that a forward pass moves.
-    """
-    before = [buffer.clone() for buffer in flow.buffers()]
-    log_p = flow(x, context)
-    if log_p.shape != x.shape[:1]:
-        raise RheonError(
-            f"flow(x) must be log p for each row of x, shape {tuple(x.shape[:1])}, not {tuple(log_p.shape)}"
-        )
-    return [buffer for buffer, value in zip(flow.buffers(), before, strict=True) if not buffer.equal(value)]
-
-
-def _refuse_statistics(flow: nn.Module, moved: Sequence[Tensor], together: Alone) -> None:
-    """Several processes would each take their own statistics of their part of a batch."""
-    names = [name for name, buffer in flow.named_buffers() if any(buffer is one for one in moved)]
-    running = [name for name in names if flow.get_buffer(name).is_floating_point()]
-    if together.count > 1 and running:
-        layer = running[0].rpartition(".")[0]
-        raise RheonError(
-            f"{layer} ({type(flow.get_submodule(layer)).__name__}) takes statistics of the batch, of which "
-            f"each of the {together.count} processes sees only a part: train with one process, or an "
-            "architecture without such layers"
-        )

@@ -120,9 +120,9 @@ def test_early_stopping_and_the_best_weights_outlive_an_interruption(tmp_path, r
 def test_the_thread_count_is_that_of_the_first_process(tmp_path, rows, monkeypatch):
     settings = Settings(steps=4, batch_size=64)
     run = Run(tmp_path, rows, settings)
-    monkeypatch.setattr("rheon.training.loop.choose_threads", lambda *_: 2)
+    monkeypatch.setattr("rheon.training.run.choose_threads", lambda *_: 2)
     run.go(until=2)
-    monkeypatch.setattr("rheon.training.loop.choose_threads", lambda *_: 1)
+    monkeypatch.setattr("rheon.training.run.choose_threads", lambda *_: 1)
     assert [r.threads for r in run.go()[0]] == [2] * 4
 
 
