@@ -79,20 +79,23 @@ def _of_rows(learn: Data, test: Data, seed: int, targets: Schema) -> dict[str, f
     encoding, some = Encoding(targets), (learn.some(seed), test.table)
     rows, held_out = (encoding.encode(table.require(targets.names).data) for table in some)
     held_out = held_out.take(held_out.complete)
+    found: dict[str, float] = {}
     if not targets.plain:
-        return mean("independent_log_prob", lambda: Independent(encoding, rows, seed).log_prob(held_out))
+        found |= mean("independent_log_prob", lambda: Independent(encoding, rows, seed).log_prob(held_out))
+    if encoding.levels:
+        return found
     values, tested, toy = rows.y, _some(held_out.y, _MOST_ROWS, seed), test.toy
     dims = values.shape[1]
 
     def gaussian() -> np.ndarray:
         many, _ = _parts(len(values), _gaussian_rows(dims), seed)
-        return gaussian_log_prob(values[many], tested)
+        return gaussian_log_prob(values[many], tested) - encoding.log_cells(tested)
 
     def mixture() -> np.ndarray:
         rows, held_out = _parts(len(values), _mixture_rows(dims), seed)
-        return mixture_log_prob(values[rows], values[held_out], tested, seed=seed)
+        log_p = mixture_log_prob(values[rows], values[held_out], tested, seed=seed)
+        return log_p - encoding.log_cells(tested)
 
-    found: dict[str, float] = {}
     if dims <= _GAUSSIAN_DIMS:
         found |= mean("gaussian_log_prob", gaussian)
     if dims <= _MIXTURE_DIMS:

@@ -36,7 +36,7 @@ class TableDensity(Density):
     c are the values of columns that have few, y the numbers of the others: see
     :class:`~rheon.tables.encoding.Encoding` for what goes where, :class:`~rheon.tables.mixed.Mixed` for the
     two factors, and :class:`~rheon.tables.continuous.Continuous` for tables of real numbers alone. The figure
-    is a density per unit of continuous columns, and a probability for the others. A change of units changes
+    is a density per unit of columns of numbers, and a probability for the others. A change of units changes
     it by exactly the change's log-determinant.
 
     Numbers on a grid (whole numbers, tenths) are dequantised: their figure is a lower bound in expectation,

@@ -84,6 +84,19 @@ class Encoding:
         return np.array([column.on_grid for column in self.numbers], dtype=bool)
 
     @cached_property
+    def log_steps(self) -> NDArray[np.float64]:
+        """log δ of numbers that count steps of a length in the column's own unit, else 0, (D,)."""
+        return np.array([np.log(c.step) if c.kind in ("integer", "stepped") else 0.0 for c in self.numbers])
+
+    def log_cells(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Σ log δ over the numbers of each row (N, D) that are there, (N,).
+
+        A probability of steps, less this, is the density per unit of the columns that it is on average over
+        the cells of a grid: the figure that data have whose steps were too fine to be seen.
+        """
+        return np.where(np.isnan(y), 0.0, self.log_steps).sum(1)
+
+    @cached_property
     def states(self) -> tuple[int | None, ...]:
         """For each number the place in c of the code that says whether it is there, or None, D of them."""
         places = {column.name: place for place, column in enumerate(self.coded)}

@@ -38,7 +38,7 @@ class Independent:
         log_p += normal.where(torch.from_numpy(~np.isnan(noisy)), 0).sum(1)
         if self._heads is not None:
             log_p += self._heads.independent(torch.from_numpy(rows.codes)).double()
-        return log_p.numpy()
+        return log_p.numpy() - self._encoding.log_cells(rows.y)
 
     def _noisy(self, rows: Encoded) -> NDArray[np.float64]:
         return rows.y + self._encoding.on_grid * (row_noise(rows.codes, rows.y, self._seed, 0) - 0.5)

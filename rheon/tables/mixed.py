@@ -71,7 +71,7 @@ class Mixed:
         self.rows = (0, 0)
         """How many rows there are to learn from, and how many to judge by."""
         self.log_det = 0.0
-        """Mean of log|det ∂z/∂y| over the rows judged by: what a validation, in z, lacks to log p(y)."""
+        """What a validation, in z, lacks to log p on average over the rows judged by."""
 
     @property
     def fitted(self) -> list[Member]:
@@ -110,7 +110,8 @@ class Mixed:
         count = int(fold.max()) + 1
         judged = int((fold >= 0).sum())
         self.rows = (n if count > 1 else n - judged, judged)
-        self.log_det = float(self.margins.forward(torch.from_numpy(copies[0]))[1][fold >= 0].mean())
+        log_det = self.margins.forward(torch.from_numpy(copies[0]))[1].numpy()
+        self.log_det = float((log_det - self.encoding.log_cells(rows.y))[fold >= 0].mean())
         size, heads_size = _size(n)
         size = size if self._architecture in ("tabular", MASKED) else {}
         self.members = [
@@ -148,7 +149,10 @@ class Mixed:
     def log_prob(
         self, rows: Encoded, given: Tensor | None = None, draws: int = 1, seed: int = 0
     ) -> NDArray[np.float64]:
-        """log p of each row, (N,), in nats; what is unknown in a row is summed and integrated out."""
+        """log p of each row, (N,), in nats per product of the units of the numbers that are there.
+
+        What is unknown in a row is summed and integrated out.
+        """
         given = self._given(given, len(rows))
         complete = rows.complete
         scores = np.empty(len(rows))
@@ -158,7 +162,7 @@ class Mixed:
             some = np.flatnonzero(~complete)[start : start + 64]
             completing = Completing(self.encoding, self.margins, rows.take(some), draws, seed)
             scores[some] = completing.log_sum(self._scoring(given[some], draws, seed))
-        return scores
+        return scores - self.encoding.log_cells(rows.y)
 
     def _scoring(self, given: Tensor, draws: int, seed: int) -> Score:
         def score(

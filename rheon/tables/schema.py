@@ -12,7 +12,7 @@ LEVELS = ("categorical", "ordinal", "boolean")
 """Kinds whose values are one of few, each with a probability."""
 
 NUMBERS = ("continuous", "stepped", "integer", "datetime")
-"""Kinds whose values are numbers on a line: a density per unit, or a probability per step."""
+"""Kinds whose values are numbers on a line: their figure is a density per unit."""
 
 LEFT_OUT = ("constant", "id", "text", "empty")
 """Kinds that no density is learned of."""
@@ -28,8 +28,8 @@ class Column:
 
     Args:
         name: its name.
-        kind: ``"continuous"``: real numbers, with a density per unit; ``"stepped"``: numbers on a grid such
-            as 0.01, ``"integer"`` and ``"datetime"`` likewise, with a probability per step; ``"ordinal"``,
+        kind: ``"continuous"``: real numbers; ``"stepped"``: numbers on a grid such as 0.01, ``"integer"``
+            and ``"datetime"`` likewise: each step has a probability, told per unit; ``"ordinal"``,
             ``"categorical"``, ``"boolean"``: one of ``categories``; ``"constant"``, ``"id"``, ``"text"``,
             ``"empty"``: left out.
         dtype: how Arrow calls the type of its values, such as ``"double"``, ``"int64"``, ``"string"``.

@@ -186,3 +186,22 @@ def test_what_cannot_be(density):
         Mixed(density.encoding).log_prob(density.encoding.encode(rows()))
     with pytest.raises(RheonError, match="what is given"):
         density.log_prob(density.encoding.encode(rows()), torch.zeros(N, 1))
+
+
+def test_the_figure_of_a_grid_is_per_unit_whatever_its_steps_are():
+    """The same whole numbers, told in hundredths: log p grows by log 100, and P = δ p sums to one."""
+    draws = np.random.default_rng(1)
+    whole = np.rint(draws.normal(0, 40, N)).astype(int)
+    tables = [pa.table({"x": x}) for x in (whole, whole / 100)]
+    grids = [guess(table).columns[0] for table in tables]
+    assert [(c.kind, c.step) for c in grids] == [("integer", 1.0), ("stepped", 0.01)]
+    a, b = (fitted(table, steps=40) for table in tables)
+    scores = [d.log_prob(d.encoding.encode(table)) for d, table in zip((a, b), tables, strict=True)]
+    np.testing.assert_allclose(scores[1] - scores[0], math.log(100), atol=1e-9)
+    assert b.unit(0.0) - a.unit(0.0) == pytest.approx(math.log(100))
+    at = pa.table({"x": np.arange(-300, 301) / 100})
+    p = np.exp(b.log_prob(b.encoding.encode(at), draws=20))
+    assert 0.01 * p.sum() == pytest.approx(1, abs=0.02)
+    independent = [Independent(d.encoding, d.encoding.encode(t)) for d, t in zip((a, b), tables, strict=True)]
+    simple = [i.log_prob(d.encoding.encode(t)) for i, d, t in zip(independent, (a, b), tables, strict=True)]
+    np.testing.assert_allclose(simple[1] - simple[0], math.log(100), atol=1e-9)
