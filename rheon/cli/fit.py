@@ -52,6 +52,7 @@ def fit(
     overwrite: Switch = False,
     fresh: Switch = False,
     finish: Switch = False,
+    extend: Switch = False,
     config: Path | None = None,
     print_config: Switch = False,
     training: GivenTraining = None,
@@ -66,6 +67,7 @@ def fit(
         overwrite: Lets the new model take the place of one that is there.
         fresh: Starts over where an unfinished training is there, in place of going on with it.
         finish: Makes the model of what an unfinished training has learned, in place of going on with it.
+        extend: Goes on with an unfinished training for more --minutes or --steps than it was given.
         config: A TOML file that says what flags say; where both do, the flag counts.
         print_config: Prints such a file, with every choice of this run, and does nothing else.
     """
@@ -85,8 +87,8 @@ def fit(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if threads != "auto" and threads > cores:
         raise RheonError(f"--threads {threads}: more than the {cores} cores here only wait for each other")
-    if fresh and finish:
-        raise RheonError("give --fresh or --finish, not both")
+    if fresh + finish + extend > 1:
+        raise RheonError("give one of --fresh, --finish and --extend")
     if asked.tensorboard:
         check_tensorboard()
     if not print_config:
@@ -96,4 +98,4 @@ def fit(
 
     if print_config:
         return print_toml(asked)
-    return Fit(asked, overwrite, fresh, finish).run()
+    return Fit(asked, overwrite, fresh, finish, extend).run()

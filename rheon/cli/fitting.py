@@ -36,6 +36,7 @@ class Fit:
     overwrite: bool = False
     fresh: bool = False
     finish: bool = False
+    extend: bool = False
 
     def run(self) -> int:
         """Leaves the model directory, finished or to go on from; returns the exit code."""
@@ -60,7 +61,7 @@ class Fit:
         beside = baselines(learn, test, seed, targets) if ranks().rank == 0 else {}
         if beside:
             say(f"simpler densities on the test {noun(model)}: {told(baselines_of(beside))}")
-        checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, tell=note)
+        checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, extend=self.extend, tell=note)
         checkpoints.identity["test_share"] = self.asked.test_share
         diverged = None
         try:

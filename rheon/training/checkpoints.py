@@ -25,7 +25,7 @@ from rheon.training.identity import as_json, differences, versions
 from rheon.training.log import Log
 from rheon.training.record import Record
 from rheon.training.settings import Settings
-from rheon.training.state import State
+from rheon.training.state import State, extended
 from rheon.training.unit import NATS
 
 SECONDS = 60.0
@@ -77,6 +77,8 @@ class Checkpoints:
         folder: made when training begins, in a folder that exists or whose parent does.
         every: seconds between two checkpoints; None: ``SECONDS``.
         fresh: whether to remove what an earlier run left, and begin anew.
+        extend: whether the run may go on with a larger budget than it had. The schedule then is that of the
+            new one from the next step on, so its bits are not those of a run that had it from the beginning.
         tell: is given a sentence where a run goes on, a checkpoint is damaged, or the disk gives trouble;
             a warning unless given.
 
@@ -112,6 +114,7 @@ class Checkpoints:
         folder: Path,
         every: float | None = None,
         fresh: bool = False,
+        extend: bool = False,
         tell: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.identity: dict[str, Any] = {}
@@ -120,6 +123,7 @@ class Checkpoints:
         self._folder = folder
         self._every = SECONDS if every is None else every
         self._fresh = fresh
+        self._extend = extend
         self._tell = tell
         self.unit = NATS
         self._log = Log(folder / _LOG)
@@ -235,7 +239,7 @@ class Checkpoints:
                 facts, tensors = read_checkpoint(place)
                 if facts.get("format") != _FORMAT:
                     raise ModelError(f"{place} has the format {facts.get('format')}, not {_FORMAT}")
-                self._check(facts)
+                larger = self._check(facts)
                 self._log.restore(facts["log"])
             except ModelError as error:
                 self._tell(f"a checkpoint is left out: {error}")
@@ -247,19 +251,30 @@ class Checkpoints:
             self._tell(f"goes on after step {self.step:,}, from the checkpoint in {self._folder}")
             if others := differences(facts["versions"], versions()):
                 self._tell(f"the bits may differ from those of a run without a break: {', '.join(others)}")
+            if larger > 1:
+                facts["state"] = extended(facts["state"], larger)
+                self._tell("goes on with a larger budget: the bits are not those of a run that began with it")
             return Saved(facts["state"], tensors, list(self._log.records))
         if damaged:
             raise ModelError(f"{self._folder} has no checkpoint that is whole; start over (--fresh).")
         return None
 
-    def _check(self, facts: dict[str, Any]) -> None:
-        """Refuses to go on with a run of other data or settings."""
-        differing = differences(facts["identity"], self.identity)
+    def _check(self, facts: dict[str, Any]) -> float:
+        """Refuses to go on with a run of other data or settings; returns how much larger the budget is."""
+        then, own = facts["identity"], self.identity
+        larger = 1.0
+        for name in ("steps", "minutes") if self._extend else ():
+            if then.get(name) and own.get(name) and own[name] > then[name]:
+                larger = own[name] / then[name]
+                then = {**then, name: own[name]}
+        differing = differences(then, own)
         if differing:
             raise RheonError(
                 f"{self._folder.parent} holds an unfinished run that differs in {', '.join(differing)}: give "
-                "the same to go on, start over (--fresh), or train elsewhere."
+                "the same to go on (or more of steps or minutes, with --extend), start over (--fresh), or "
+                "train elsewhere."
             )
+        return larger
 
 
 def _lock(descriptor: int) -> None:

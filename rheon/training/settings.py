@@ -79,6 +79,11 @@ class Settings:
             )
         if self.steps is None and self.minutes is None:
             object.__setattr__(self, "minutes", 2.0)
+        if self.compile and self.memory != "store":
+            raise RheonError(
+                f"settings: compile=True and memory={self.memory!r} exclude each other, since a "
+                "compiled flow itself decides what it keeps"
+            )
         if isinstance(self.betas, list):  # as TOML and JSON bring it
             object.__setattr__(self, "betas", tuple(self.betas))
         for name, (holds, wanted) in _RULES.items():

@@ -98,6 +98,15 @@ class State:
                 tensor.copy_(saved)
 
 
+def extended(numbers: dict[str, Any], larger: float) -> dict[str, Any]:
+    """The numbers of a state whose budget became so many times as large: shares of it are as much smaller."""
+    watch = dict(numbers["watch"])
+    watch["due"] /= larger
+    watch["best_progress"] /= larger
+    over = watch["hopeless"] or numbers["rescue"]["lost"]
+    return {**numbers, "watch": watch, "over": over}
+
+
 def _alike(own: dict[str, Tensor], saved: dict[str, Tensor], name: str) -> bool:
     if name not in own or name not in saved:
         return False

@@ -131,6 +131,20 @@ def test_another_run_is_refused_by_what_differs_until_fresh(here, rheon, at_step
     assert len((here / "moons.rheon" / "training.jsonl").read_text().splitlines()) <= 3
 
 
+def test_a_run_goes_on_for_longer_where_asked_for(here, rheon, at_step, whole):
+    at_step(40, send(signal.SIGTERM))
+    rheon(WORDS)
+    longer = WORDS.replace("60", "80")
+    assert rheon(longer).code == 2
+    extended = rheon(longer + " --extend")
+    assert extended.code == 0
+    assert "goes on with a larger budget" in extended.err
+    steps = result(here / "moons.rheon")[1]
+    assert steps[:40] == whole[1][:40]
+    assert len(steps) == 80
+    assert rheon(WORDS + " --extend --fresh --overwrite").code == 2
+
+
 def test_other_data_are_refused(here, rheon, at_step):
     rows = np.random.default_rng(0).normal(size=(100, 2))
     np.save("rows.npy", rows)

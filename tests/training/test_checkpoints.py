@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from rheon.bijections import BatchNorm, Composition
 from rheon.errors import ModelError, RheonError
 from rheon.flow import Flow
 from rheon.training import Checkpoints, Rows, Settings, fingerprint, train
+from rheon.training.schedule import learning_rate
 
 SETTINGS = Settings(steps=24, batch_size=64, validate_every=0.2, threads=1, seed=3)
 
@@ -148,6 +151,29 @@ def test_other_settings_or_data_are_refused_by_name(tmp_path, rows):
     checkpoints.identity["data"] = fingerprint(rows.numpy())
     with pytest.raises(RheonError, match="differs in data: "):
         next(train(flow(), same.source, None, SETTINGS, checkpoints))
+
+
+@pytest.mark.parametrize("stop", [12, 24])
+def test_a_larger_budget_is_taken_where_asked_for(tmp_path, rows, whole, stop):
+    longer = replace(SETTINGS, steps=48)
+    Run(tmp_path, rows).go(until=stop)
+    with pytest.raises(RheonError, match=r"steps \(24 then, 48 now\): .* with --extend"):
+        Run(tmp_path, rows, longer).go()
+    with pytest.raises(RheonError, match=r"steps \(24 then, 20 now\)"):
+        Run(tmp_path, rows, replace(SETTINGS, steps=20)).go(extend=True)
+    run = Run(tmp_path, rows, longer)
+    run.go(until=30, extend=True)
+    assert run.told[1] == "goes on with a larger budget: the bits are not those of a run that began with it"
+    records, _ = Run(tmp_path, rows, longer).go()  # from there on it is a run of the larger budget
+    assert [record.step for record in records] == list(range(1, 49))
+    assert seen(records[:stop]) == whole[0][:stop]
+    rates = [
+        learning_rate((step + 0.5) / 48, longer.learning_rate, longer.warmup) for step in range(stop, 48)
+    ]
+    assert [record.learning_rate for record in records[stop:]] == rates
+    validated = [record.step for record in records if record.validation is not None]
+    assert max(after - before for before, after in pairwise(validated)) <= 0.2 * 48 + 1
+    assert validated[-1] == 48
 
 
 def test_another_flow_is_refused(tmp_path, rows):

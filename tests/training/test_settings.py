@@ -67,3 +67,9 @@ def test_an_unknown_key_is_refused_with_a_hint(key, answer):
 def test_a_value_out_of_range_is_refused_by_name(name, value):
     with pytest.raises(RheonError, match=f"settings: {name} must be "):
         Settings(**{name: value})
+
+
+def test_a_compiled_flow_keeps_what_it_wants():
+    assert Settings(compile=True, memory="store").compile
+    with pytest.raises(RheonError, match="compile=True and memory='invert' exclude each other"):
+        Settings(compile=True, memory="invert")
