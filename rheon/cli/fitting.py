@@ -54,7 +54,7 @@ class Fit:
             note(line)
         targets = None
         if isinstance(model, TableDensity):
-            schema = model.schema_of(learn.table)
+            schema = model.schema_of(learn.content)
             targets = model.targets_of(schema)
             for line in schema_lines(schema):
                 say(line)

@@ -112,7 +112,7 @@ def test_a_second_ctrl_c_does_no_harm_to_what_is_saved(here, rheon, at_step, who
     ("change", "says"),
     [
         (" --seed 1", "seed (0 then, 1 now)"),
-        (" --batch-size 50", "batch_size (256 then, 50 now)"),
+        (" --batch-size 50", "batch_size (512 then, 50 now)"),
         (" --test-share 0.3", "test_share (0.2 then, 0.3 now), data"),
         (" --architecture nice", "architecture (realnvp then, nice now)"),
     ],
