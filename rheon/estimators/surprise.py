@@ -1,6 +1,6 @@
 """How unlike the rows that it has learned from a row is, in three ways taken together.
 
-    S(x) = -Σ_k log p_k(x),    p_k(x) = the share of ordinary rows that are as surprising as x in the way k
+    S(x) = -Σ_k w_k log p_k(x),    p_k(x) = share of ordinary rows that are as surprising as x in the way k
 
 The ways: -log p of volume-preserving flows, -log p of a Gaussian mixture, the distance to the fifth nearest
 row. They see a large, a middle and a small scale of the density. "Ordinary" are the rows learned from, each
@@ -32,6 +32,12 @@ _NEIGHBOURS = 5
 _ENOUGH = 10_000
 """Rows among which neighbours are looked for."""
 
+_RIDGES = (1e-2, 1e-3, 1e-1)
+"""Of the mixture: wide before narrow, since columns of whole numbers are nearly singular."""
+
+_WEIGHTS = (1.0, 1.0, 0.5)
+"""Of the ways: two densities and a distance, which counts half."""
+
 _TAIL = 0.1
 """Beyond every ordinary row p falls by this power of the distance: little, so that no way drowns others."""
 
@@ -62,7 +68,7 @@ class Surprise:
             fold = torch.from_numpy(rng.permutation(len(z)) % _FOLDS)
             folds = [((fold != k).nonzero()[:, 0], (fold == k).nonzero()[:, 0]) for k in range(members)]
             self.near = z[torch.from_numpy(rng.permutation(len(z))[:_ENOUGH])]
-            self.mixture, beside = Mixture.fit(z, folds, settings.seed)
+            self.mixture, beside = Mixture.fit(z, folds, settings.seed, _RIDGES)
             self.orders = [torch.from_numpy(rng.permutation(z.shape[1])) for _ in folds]
             self.flows = [
                 _flow(z[:, order].float(), *rows_of, settings)
@@ -80,8 +86,8 @@ class Surprise:
     def __call__(self, rows: Array) -> Array:
         """S of rows (N, D): (N,), 0 or above. A row's bits do not depend on the others."""
         total = np.log(self.n + 1) * (rows[:, ~self.varies] != self.values[~self.varies]).sum(1)
-        for ordinary, way in zip(self.ordinary, self.ways(rows), strict=True):
-            total = total + _surprisal(ordinary, way)
+        for weight, ordinary, way in zip(_WEIGHTS, self.ordinary, self.ways(rows), strict=True):
+            total = total + weight * _surprisal(ordinary, way)
         return total
 
     def ways(self, rows: Array) -> list[Array]:

@@ -85,18 +85,25 @@ class Mixture:
         return mixture
 
     @classmethod
-    def fit(cls, z: Tensor, folds: list[tuple[Tensor, Tensor]], seed: int) -> tuple[Self, Tensor]:
+    def fit(
+        cls,
+        z: Tensor,
+        folds: list[tuple[Tensor, Tensor]],
+        seed: int,
+        ridges: tuple[float, ...] = _RIDGES,
+    ) -> tuple[Self, Tensor]:
         """Learns a mixture from z (N, D), whitened, for each fold (rows to learn from, rows left out).
 
-        Their mean is the mixture. Components and ridge are those that do best on the first fold. Returns also
-        log p of each row under the mixture that has not learned from it, where there is one, else NaN.
+        Their mean is the mixture. Components and ridge are those that do best on the first fold; with many
+        rows only the first of the ridges is tried. Returns also log p of each row under the mixture that has
+        not learned from it, where there is one, else NaN.
         """
         rows = z.double().numpy()
         most = int(min(max(_WORK / rows.shape[1] ** 2, 1000), 20_000))
         learn, judge = (part.numpy() for part in folds[0])
-        best, chosen = -math.inf, (1, _RIDGES[0])
+        best, chosen = -math.inf, (1, ridges[0])
         with threadpool_limits(1, "blas"):
-            for ridge in _RIDGES if len(learn) < 2000 else _RIDGES[:1]:
+            for ridge in ridges if len(learn) < 2000 else ridges[:1]:
                 last = -math.inf
                 for k in _COMPONENTS:
                     if k > 1 and k * (rows.shape[1] + 2) > len(learn):
