@@ -18,6 +18,7 @@ from rheon.bijections import (
     ActNorm,
     BatchNorm,
     Bijection,
+    Chain,
     Composition,
     Coupling,
     FactorOut,
@@ -29,12 +30,13 @@ from rheon.bijections import (
     MaskedCoupling,
     Permutation,
     QuantileMap,
+    Reshape,
     Scaling,
     Squeeze,
     Standardise,
     Whitening,
 )
-from rheon.conditioners import MLP, ConvNet, ResidualMLP
+from rheon.conditioners import MLP, ConvNet, PixelMLP, PositionalConvNet, ResidualMLP
 from rheon.elementwise import Affine, Elementwise, MixtureOfLogistics, RationalQuadraticSpline, Shift
 from rheon.flow import Flow
 from rheon.partitions import Alternating, Channels, Checkerboard, Halves, Partition, Random, Stripes
@@ -151,6 +153,8 @@ ELEMENTWISE: dict[str, Callable[[], Elementwise]] = {
     "mixture": lambda: MixtureOfLogistics(components=3),
     "mixture, 1 component": lambda: MixtureOfLogistics(components=1),
 }
+OF_AN_INTERVAL = {"DiscretisedLogistics"}
+"""Maps [0, levels] → R: they cannot be the identity, and are tested on their own."""
 
 
 def quantile_map() -> QuantileMap:
@@ -199,6 +203,16 @@ def _nested_factor_out() -> Bijection:
     return Composition([outer, FactorOut(Channels(), Composition([ActNorm(4), inner]), (8, 2, 2))])
 
 
+def _chain(inner: Callable[[], Bijection] | None = None, context: int = 0) -> Bijection:
+    """Channels 0 … 3 in groups (1, 1, 2), the first untold (no inner) or going on."""
+    groups = (0, 1, 1, 2) if inner is None else (1, 1, 2)
+    nets = [
+        PositionalConvNet(sum(groups[: i + 1]), 2 * n, (2, 3), 5, 1, 2, context)
+        for i, n in enumerate(groups[1:])
+    ]
+    return Chain((4, 2, 3), groups, Affine(), nets, inner and inner())
+
+
 BIJECTIONS: dict[str, Case] = {
     "shift of halves": Case(lambda: vector_coupling(Halves(), Shift(), 5), (5,)),
     "affine of alternating": Case(lambda: vector_coupling(Alternating(), Affine(), 5), (5,)),
@@ -238,6 +252,12 @@ BIJECTIONS: dict[str, Case] = {
         lambda: FactorOut(Halves(), vector_coupling(Halves(), Affine(), 3), (6,)), (6,)
     ),
     "two factor-outs of an image": Case(_nested_factor_out, (2, 4, 4)),
+    "chain": Case(_chain, (4, 2, 3)),
+    "chain given a context": Case(lambda: _chain(context=M), (4, 2, 3), M),
+    "chain whose first part goes on": Case(lambda: _chain(lambda: ActNorm(1)), (4, 2, 3)),
+    "chain of one pixel": Case(
+        lambda: Chain((2, 1, 1), (0, 1, 1), Affine(), [PixelMLP(i, 2, (4,)) for i in (0, 1)]), (2, 1, 1)
+    ),
     "squeeze": Case(Squeeze, (2, 4, 6)),
     "diagonal squeeze": Case(lambda: Squeeze("diagonal"), (2, 4, 6)),
     "actnorm of a vector": Case(lambda: ActNorm(4), (4,)),
@@ -250,6 +270,7 @@ BIJECTIONS: dict[str, Case] = {
     "permutation of a vector": Case(lambda: Permutation([2, 0, 3, 1]), (4,)),
     "permutation of an image": Case(lambda: Permutation([2, 0, 1]), (3, 2, 2)),
     "flatten": Case(lambda: Flatten((2, 3, 2)), (2, 3, 2)),
+    "reshape": Case(lambda: Reshape((2, 3, 2), (12, 1, 1)), (2, 3, 2)),
     "scaling of a vector": Case(lambda: Scaling(4), (4,)),
     "scaling of an image": Case(lambda: Scaling((2, 2, 3)), (2, 2, 3)),
     "standardise": Case(
@@ -278,6 +299,9 @@ ARCHITECTURES: dict[str, Callable[..., Flow]] = {
     "multiscale": lambda **given: architectures.multiscale_realnvp((1, 8, 8), 3, 4, 1, **given),
     "multiscale of colours": lambda **given: architectures.multiscale_realnvp((3, 4, 4), 2, 4, 1, **given),
     "multiscale spline": lambda **given: architectures.multiscale_spline((2, 4, 4), 2, 4, 1, **given),
+    "image flow": lambda **given: architectures.image_flow((1, 8, 8), 5, **given),
+    "image flow of colours": lambda **given: architectures.image_flow((3, 2, 3), 4, **given),
+    "image flow of one pixel": lambda **given: architectures.image_flow((1, 1, 1), 3, **given),
     "multiscale of one level": lambda **given: architectures.multiscale_realnvp((2, 2, 4), 1, 4, 1, **given),
 }
 
@@ -286,6 +310,18 @@ BIG_ARCHITECTURES: dict[str, Callable[..., Flow]] = {
     "cifar10, batch norm": lambda **given: architectures.realnvp_cifar10(2, 1, norm="batch", **given),
     "imagenet32": lambda **given: architectures.realnvp_imagenet32(width=2, blocks=1, **given),
 }
+
+
+def highest(flow: Flow) -> int | None:
+    """Events of the flow lie in [0, highest]; None: anywhere."""
+    assert flow.recipe is not None
+    return flow.recipe.arguments.get("grey_levels")
+
+
+def events(flow: Flow, rows: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Events where the flow takes them."""
+    x, most = noise(rows, *flow.event_shape, seed=seed, dtype=dtype), highest(flow)
+    return x if most is None else most * x.sigmoid()
 
 
 def missing(face: object, kind: type, used: Iterator[object]) -> set[str]:
@@ -303,7 +339,7 @@ def missing_partitions() -> set[str]:
 
 
 def missing_elementwise() -> set[str]:
-    return missing(elementwise, Elementwise, (make() for make in ELEMENTWISE.values()))
+    return missing(elementwise, Elementwise, (make() for make in ELEMENTWISE.values())) - OF_AN_INTERVAL
 
 
 def missing_bijections() -> set[str]:

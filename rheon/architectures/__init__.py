@@ -1,5 +1,6 @@
 """One function for each paper's flow: arguments in, an untrained :class:`~rheon.Flow` out."""
 
+from rheon.architectures.image_flow import image_flow
 from rheon.architectures.multiscale import multiscale_realnvp, multiscale_spline
 from rheon.architectures.nice import nice
 from rheon.architectures.paper import realnvp_cifar10, realnvp_imagenet32
@@ -11,6 +12,7 @@ from rheon.architectures.tabular import tabular
 __all__ = [
     "ARCHITECTURES",
     "build",
+    "image_flow",
     "multiscale_realnvp",
     "multiscale_spline",
     "nice",

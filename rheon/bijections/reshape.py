@@ -101,6 +101,45 @@ class Flatten(Bijection):
         return str(tuple(self.event_shape))
 
 
+class Reshape(Bijection):
+    """The same scalars, in the same order, in an event of another shape. log|det| = 0.
+
+    Args:
+        event_shape: shape of one x, which the inverse gives back.
+        shape: shape of one z.
+
+    Raises:
+        RheonError: the shapes hold different numbers of scalars; from ``latent_shapes``, an event of another
+            shape.
+
+    >>> import torch
+    >>> from rheon.bijections import Reshape
+    >>> Reshape((3, 2, 2), (12, 1, 1))(torch.zeros(5, 3, 2, 2))[0].shape
+    torch.Size([5, 12, 1, 1])
+    """
+
+    def __init__(self, event_shape: Sequence[int], shape: Sequence[int]) -> None:
+        super().__init__()
+        self.event_shape, self.shape = torch.Size(event_shape), torch.Size(shape)
+        if prod(event_shape) != prod(shape):
+            raise RheonError(
+                f"Reshape: events of shape {tuple(event_shape)} cannot take the shape {tuple(shape)}."
+            )
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x.reshape(len(x), *self.shape), _zeros(x)
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return z.reshape(len(z), *self.event_shape), _zeros(z)
+
+    def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
+        check_event(self, event_shape, self.event_shape)
+        return (self.shape,)
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.event_shape)} → {tuple(self.shape)}"
+
+
 class Permutation(Bijection):
     """z_i = x_{order[i]} along the first event axis (features or channels): log|det| = 0.
 

@@ -22,7 +22,7 @@ class Run:
     Args:
         data: built-in data by name, or a path.
         out: the model directory to make; DATA.rheon in this folder unless given.
-        architecture: by name: nice, realnvp or spline, or one from rheon.architectures.
+        architecture: by name: image_flow, realnvp, spline, nice, or one from rheon.architectures.
         levels: number of grey levels of images; told from the data unless given.
         test_share: share of the data that is kept apart, for the figures at the end.
         tensorboard: folder to write TensorBoard's event files to; none are written unless given.

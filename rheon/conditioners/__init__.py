@@ -2,5 +2,6 @@
 
 from rheon.conditioners.convnet import ConvNet
 from rheon.conditioners.mlp import MLP, ResidualMLP
+from rheon.conditioners.positional import PixelMLP, PositionalConvNet
 
-__all__ = ["MLP", "ConvNet", "ResidualMLP"]
+__all__ = ["MLP", "ConvNet", "PixelMLP", "PositionalConvNet", "ResidualMLP"]

@@ -2,8 +2,16 @@
 
 from rheon.elementwise.affine import Affine
 from rheon.elementwise.base import Elementwise
+from rheon.elementwise.discretised import DiscretisedLogistics
 from rheon.elementwise.mixture import MixtureOfLogistics
 from rheon.elementwise.shift import Shift
 from rheon.elementwise.spline import RationalQuadraticSpline
 
-__all__ = ["Affine", "Elementwise", "MixtureOfLogistics", "RationalQuadraticSpline", "Shift"]
+__all__ = [
+    "Affine",
+    "DiscretisedLogistics",
+    "Elementwise",
+    "MixtureOfLogistics",
+    "RationalQuadraticSpline",
+    "Shift",
+]

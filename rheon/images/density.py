@@ -30,9 +30,9 @@ Architecture = Callable[[tuple[int, int, int]], Flow]
 class ImageDensity(Density):
     """The density of images with integer grey levels k in {0, …, levels - 1}^D, D = C · H · W.
 
-    A flow over y = logit(α + (1 - 2α) x / levels) of the dequantised image x = k + u, u uniform on [0,
-    1)^D, is trained by maximum likelihood. With every Jacobian counted, its log p(x) is per unit of grey
-    level, so
+    A flow over the dequantised image x = k + u, u uniform on [0, 1)^D, is trained by maximum likelihood:
+    over x itself where the architecture is made for grey levels (``"image_flow"``), else over y = logit(α +
+    (1 - 2α) x / levels). With every Jacobian counted, its log p(x) is per unit of grey level, so
 
         log P(k) ≥ E_u log p(k + u),     bits per dimension = -log p / (D ln 2).
 
@@ -41,9 +41,9 @@ class ImageDensity(Density):
     logarithm.
 
     Args:
-        architecture: ``"realnvp"`` (the multi-scale one), ``"spline"``, ``"nice"``, a name from
-            ``rheon.architectures``, or any function of the shape (C, H, W) that returns a
-            :class:`~rheon.Flow`.
+        architecture: ``"image_flow"``, ``"realnvp"`` (the multi-scale one), ``"spline"``,
+            ``"nice"``, a name from ``rheon.architectures``, or any function of the shape (C, H, W) that
+            returns a :class:`~rheon.Flow` over y.
         levels: number of grey levels; found from the data unless given (17 for digits, usually 256).
         alpha: α, the edge squeeze that keeps the logit finite.
         layout: of arrays to learn from, ``"NHW"``, ``"NHWC"``, ``"NCHW"`` or ``"HWC"``; found unless given.
@@ -63,7 +63,7 @@ class ImageDensity(Density):
 
     def __init__(
         self,
-        architecture: str | Architecture = "realnvp",
+        architecture: str | Architecture = "image_flow",
         levels: int | None = None,
         alpha: float = 0.01,
         layout: str | None = None,
@@ -83,7 +83,9 @@ class ImageDensity(Density):
         return Unit.bits_per_dim(self.shape)
 
     def settings(self, **changes: Any) -> Settings:
-        defaults = {"batch_size": 64, "learning_rate": 3e-3, "ema_decay": 0.99}
+        defaults: dict[str, Any] = {"batch_size": 64, "learning_rate": 3e-3, "ema_decay": 0.99}
+        if self.architecture == "image_flow":
+            defaults |= {"batch_size": 16, "learning_rate": 1e-2, "betas": (0.9, 0.95)}
         return Settings(**{**defaults, **changes})
 
     def training(
@@ -98,7 +100,7 @@ class ImageDensity(Density):
         learn, held_out = images.split(0.1, settings.seed)
         self.levels, self.layout = images.levels, images.layout
         self.shape = images.images.shape[1:]
-        self.flow = _with_logit(self._build(settings.seed), Logit(self.levels, self.alpha))
+        self.flow = self._of_levels(self._build(settings.seed))
         self.info["data"] = {
             "description": images.description,
             "training_images": len(learn),
@@ -158,7 +160,7 @@ class ImageDensity(Density):
         """The untrained flow; a function of the user's own decides its initial weights itself."""
         if isinstance(self.architecture, str):
             full = _SHORT.get(self.architecture, self.architecture)
-            flow = ARCHITECTURES[full](**_FOR_IMAGES[full](self.shape), seed=seed)
+            flow = ARCHITECTURES[full](**_FOR_IMAGES[full](self.shape, self._levels), seed=seed)
         else:
             flow = self.architecture(self.shape)
         if not isinstance(flow, Flow):
@@ -193,7 +195,13 @@ class ImageDensity(Density):
         return named(self.fitted, self._from_recipe)
 
     def _from_recipe(self, recipe: Recipe) -> Flow:
-        return _with_logit(build(recipe.name, recipe.arguments), Logit(self._levels, self.alpha))
+        return self._of_levels(build(recipe.name, recipe.arguments))
+
+    def _of_levels(self, flow: Flow) -> Flow:
+        """The flow of x, which stands behind the logit where it is one of y."""
+        if flow.recipe is not None and flow.recipe.name in _OF_LEVELS:
+            return flow
+        return _with_logit(flow, Logit(self._levels, self.alpha))
 
     def _config(self) -> dict[str, Any]:
         return {
@@ -250,13 +258,17 @@ def scales(shape: Sequence[int]) -> int:
 
 _SHORT = {"realnvp": "multiscale_realnvp", "spline": "multiscale_spline"}
 
-_FOR_IMAGES: dict[str, Callable[[tuple[int, int, int]], dict[str, Any]]] = {
-    "multiscale_realnvp": lambda shape: {"shape": shape, "levels": scales(shape)},
-    "multiscale_spline": lambda shape: {"shape": shape, "levels": scales(shape)},
-    "nice": lambda shape: {"features": shape},
-    "realnvp_cifar10": lambda shape: {},
-    "realnvp_imagenet32": lambda shape: {},
+_FOR_IMAGES: dict[str, Callable[[tuple[int, int, int], int], dict[str, Any]]] = {
+    "image_flow": lambda shape, levels: {"shape": shape, "grey_levels": levels},
+    "multiscale_realnvp": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
+    "multiscale_spline": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
+    "nice": lambda shape, levels: {"features": shape},
+    "realnvp_cifar10": lambda shape, levels: {},
+    "realnvp_imagenet32": lambda shape, levels: {},
 }
+
+_OF_LEVELS = {"image_flow"}
+"""Architectures that take x in [0, levels] itself."""
 
 
 def _with_logit(flow: Flow, logit: Logit) -> Flow:

@@ -13,7 +13,7 @@ from rheon.bijections import ActNorm, Coupling
 from rheon.flow import Flow
 from rheon.partitions import Partition, Swapped
 from tests import contracts
-from tests.contracts import M, generator, log_abs_det, noise, perturbed
+from tests.contracts import M, events, generator, highest, log_abs_det, noise, perturbed
 
 SMALL = list(contracts.ARCHITECTURES)
 ALL = SMALL + list(contracts.BIG_ARCHITECTURES)
@@ -35,7 +35,7 @@ def test_every_architecture_takes_a_context():
 
 def check_end_to_end(made: Flow, rows: int = 2) -> None:
     """log p against log p_Z(z) + log|det J|, J by autograd: nothing of the flow's own log-dets is used."""
-    x = noise(rows, *made.event_shape)
+    x = events(made, rows)
     given = noise(rows, made.context_features, seed=4) if made.context_features else None
     got, z = made.log_prob(x, given), made.bijection(x, given)[0]
     for i in range(rows):
@@ -62,7 +62,9 @@ def test_log_density_of_a_big_one_is_that_of_the_whole_jacobian(name, context):
 def test_round_trip_both_ways(name, dtype, tolerance):
     made = perturbed(make(name), scale=0.05).to(dtype)
     rows = 2 if name in contracts.BIG_ARCHITECTURES else 20
-    x = noise(rows, *made.event_shape, dtype=dtype)
+    if dtype == torch.float32 and highest(made) is not None:
+        tolerance = 5e-3  # where a level has little probability float32 z does not tell its points apart
+    x = events(made, rows, dtype=dtype)
     torch.testing.assert_close(made.from_latents(made.latents(x)), x, rtol=tolerance, atol=tolerance)
     latents = [noise(rows, *shape, seed=6 + i, dtype=dtype) for i, shape in enumerate(made.latent_shapes)]
     for got, expected in zip(made.latents(made.from_latents(latents)), latents, strict=True):
@@ -71,7 +73,7 @@ def test_round_trip_both_ways(name, dtype, tolerance):
     torch.testing.assert_close(log_prob, made.log_prob(x), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [name for name in ALL if highest(make(name)) is None])
 def test_starts_as_the_base_itself(name):
     # All couplings start at the identity: the latents are the pixels, each once.
     made, x = make(name).eval(), noise(2, *make(name).event_shape, dtype=torch.float32)
@@ -86,7 +88,7 @@ def test_starts_as_the_base_itself(name):
 def test_every_context_gives_a_density_of_its_own(name):
     scale = 0.02 if name in contracts.BIG_ARCHITECTURES else 0.2  # more would compound over the depth
     made = perturbed(make(name, context_features=M), scale)
-    x, given = noise(3, *made.event_shape), noise(2, M)
+    x, given = events(made, 3), noise(2, M)
     one, other = (made.log_prob(x, row.expand(3, M)) for row in given)
     assert (one != other).all()
     mixed = made.log_prob(x[:2], given)
@@ -114,7 +116,7 @@ def changes(made: Flow, x: torch.Tensor) -> list[tuple[type[Partition], torch.Te
     return seen
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("image flow")])
 def test_any_two_couplings_of_a_kind_in_a_row_change_every_scalar(name):
     made = make(name).double().eval()
     for seed, coupling in enumerate(m for m in made.modules() if isinstance(m, Coupling)):
@@ -145,7 +147,7 @@ def test_a_recipe_goes_through_json_and_builds_the_same_flow(name):
     for key, value in states[0].items():
         assert torch.equal(states[1][key], value)
     twin.load_state_dict(perturbed(made).float().state_dict())
-    x = noise(1, *made.event_shape, dtype=torch.float32)
+    x = events(made, 1, dtype=torch.float32)
     assert torch.equal(twin.eval().log_prob(x), made.log_prob(x))
 
 
@@ -181,7 +183,7 @@ def test_the_first_training_batch_sets_the_norms_and_copies_keep_it(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_one_row_and_no_row(name):
     made = make(name).eval()
-    x = noise(1, *made.event_shape, dtype=torch.float32)
+    x = events(made, 1, dtype=torch.float32)
     assert made.log_prob(x).shape == (1,)
     assert made.log_prob(x[:0]).shape == (0,)
     assert made.sample(0).shape == x[:0].shape

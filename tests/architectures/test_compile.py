@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from tests.contracts import ARCHITECTURES, BIG_ARCHITECTURES, noise, perturbed
+from tests.contracts import ARCHITECTURES, BIG_ARCHITECTURES, events, perturbed
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,10 +18,12 @@ pytestmark = [
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["realnvp of one feature", "multiscale of one level"])
+@pytest.mark.parametrize(
+    "name", ["realnvp of one feature", "multiscale of one level", "image flow of colours"]
+)
 def test_compiled_it_gives_the_same_numbers(name):
     made = perturbed(ARCHITECTURES[name](), scale=0.1)
-    x = noise(5, *made.event_shape)
+    x = events(made, 5)
     z, expected = made.bijection(x)[0], made.log_prob(x)
     torch._dynamo.reset()
     torch.testing.assert_close(torch.compile(made, fullgraph=True)(x), expected, rtol=1e-10, atol=1e-10)
@@ -34,7 +36,7 @@ def test_compiled_it_gives_the_same_numbers(name):
 def test_every_architecture_is_one_graph_in_both_directions(name):
     # The graph alone: machine code for all of them takes many minutes.
     made = perturbed({**ARCHITECTURES, **BIG_ARCHITECTURES}[name](), scale=0.05)
-    x = noise(3, *made.event_shape)
+    x = events(made, 3)
     z, expected = made.bijection(x)[0], made.log_prob(x)
     torch._dynamo.reset()
     torch.testing.assert_close(torch.compile(made, fullgraph=True, backend="eager")(x), expected)
@@ -42,11 +44,11 @@ def test_every_architecture_is_one_graph_in_both_directions(name):
     torch.testing.assert_close(back, x, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["realnvp", "spline"])
+@pytest.mark.parametrize("name", ["realnvp", "spline", "image flow of one pixel"])
 def test_compiled_it_can_be_trained(name):
     # The graph of the gradients too, without the minutes that machine code for it takes.
     made = perturbed(ARCHITECTURES[name](), scale=0.1)
-    x = noise(5, *made.event_shape)
+    x = events(made, 5)
     weights = list(made.parameters())
     expected = torch.autograd.grad(made(x).sum(), weights)
     torch._dynamo.reset()

@@ -10,13 +10,13 @@ def test_what_a_model_is(models, rheon):
     shown = rheon(f"info {models}/digits.rheon").out
     for words in (
         "digits.rheon: a density of images",
-        "multiscale_realnvp(shape=[1, 8, 8]",
+        "image_flow(shape=[1, 8, 8]",
         "grey levels    17",
         "1,797 grey images of 8×8 pixels",
         "359 test images: bits/dim, lower is better",
         "Gaussian mixture",
-        "batch size  16",
-        "seed        7",
+        "batch size     20",
+        "seed           7",
     ):
         assert words in shown
     assert f"{config(models / 'digits.rheon')['figures']['bits_per_dim']:.3f} ±" in shown

@@ -13,7 +13,7 @@ from rheon.evaluation import check_flow
 from rheon.flow import Flow
 
 
-@pytest.mark.parametrize("architecture", ["realnvp", "spline", "nice"])
+@pytest.mark.parametrize("architecture", ["image_flow", "realnvp", "spline", "nice"])
 def test_flows_of_images_pass(architecture):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 17, (200, 4, 4)) * (rng.random((200, 4, 4)) < 0.3)

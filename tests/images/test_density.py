@@ -42,8 +42,9 @@ def test_two_pixel_images_have_probabilities_that_sum_to_one():
     assert outside == pytest.approx(beyond, abs=0.01)
 
 
-def test_bits_per_dim_counts_every_jacobian(model):
+def test_bits_per_dim_counts_every_jacobian():
     """-log2 p / D by hand: dequantise, squeeze, logit, flow, each log-determinant from its own formula."""
+    model = ImageDensity("realnvp").fit(IMAGES, settings=Settings(steps=30, batch_size=64, threads=1))
     images = torch.from_numpy(IMAGES[:20, None].copy())
     flow = model.fitted
     from rheon.images.noise import image_noise
@@ -57,6 +58,17 @@ def test_bits_per_dim_counts_every_jacobian(model):
     log_p = -0.5 * (z.double() ** 2).flatten(1).sum(1) - 8 * math.log(2 * math.pi) + log_det.double() + log_dv
     expected = -log_p / (16 * math.log(2))
     np.testing.assert_allclose(model.bits_per_dim(IMAGES[:20]), expected.numpy(), atol=1e-5)
+
+
+def test_without_a_logit_log_p_is_that_of_the_levels(model):
+    """Under the default one pixel given the others has probabilities that sum to 1, whatever the noise."""
+    one_pixel = ImageDensity(levels=5).fit(
+        (RNG.random((300, 1, 1)) ** 2 * 5).astype(np.uint8), settings=Settings(steps=100, threads=1)
+    )
+    every = np.arange(5, dtype=np.uint8).reshape(5, 1, 1)
+    probabilities = np.exp([one_pixel.log_prob(every, seed=seed) for seed in (0, 1)])
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(probabilities[0], probabilities[1], rtol=1e-4)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 31, 100])

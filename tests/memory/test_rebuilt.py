@@ -11,7 +11,7 @@ from rheon.errors import RheonError
 from rheon.fused import Fused
 from rheon.memory import Checkpointed, Rebuilt
 from rheon.partitions import Halves
-from tests.contracts import ARCHITECTURES, BIG_ARCHITECTURES, BIJECTIONS, M, noise, perturbed
+from tests.contracts import ARCHITECTURES, BIG_ARCHITECTURES, BIJECTIONS, M, events, noise, perturbed
 
 BOTH = pytest.mark.parametrize("way", [Checkpointed, Rebuilt])
 
@@ -67,7 +67,7 @@ def test_every_bijection_keeps_its_values_and_derivatives(way, name):
 def test_every_architecture_keeps_its_values_and_derivatives(way, name, context):
     made = perturbed(ARCHITECTURES[name](context_features=context), scale=0.1)
     given = noise(5, context, seed=4) if context else None
-    check(way, made.bijection, noise(5, *made.event_shape), given)
+    check(way, made.bijection, events(made, 5), given)
 
 
 @BOTH
@@ -75,7 +75,7 @@ def test_every_architecture_keeps_its_values_and_derivatives(way, name, context)
 @pytest.mark.parametrize("name", BIG_ARCHITECTURES)
 def test_every_big_architecture_keeps_its_values_and_derivatives(way, name):
     made = perturbed(BIG_ARCHITECTURES[name](), scale=0.05)
-    check(way, made.bijection, noise(3, *made.event_shape))
+    check(way, made.bijection, events(made, 3))
 
 
 @pytest.mark.parametrize("context", [0, M], ids=["", "given a context"])
@@ -83,7 +83,7 @@ def test_every_big_architecture_keeps_its_values_and_derivatives(way, name):
 def test_rebuilt_in_float32(name, context):
     made = perturbed(ARCHITECTURES[name](context_features=context), scale=0.1).float()
     given = noise(5, context, seed=4, dtype=torch.float32) if context else None
-    check(Rebuilt, made.bijection, noise(5, *made.event_shape, dtype=torch.float32), given, tolerance=1e-4)
+    check(Rebuilt, made.bijection, events(made, 5, dtype=torch.float32), given, tolerance=1e-4)
 
 
 def test_the_one_node_of_small_stacks_rebuilds_too():
