@@ -43,7 +43,8 @@ def image_flow(
     whose network sees all that stands before the bar. So every pixel but the first few is told from
     neighbours on all its sides. What is left when no scale fits is split in halves in the same way, down to
     one scalar. The map is a discretised mixture of logistics, under which a level has its probability as
-    density; it acts on x = k + u in [0, levels], without a logit.
+    density; it acts on x = k + u in [0, levels], without a logit. Networks see the levels k alone. So
+    log p(k + u) is log P(k) exactly, whatever the noise u, and not a bound on it.
 
     Latents: Z_1 3C×H/2×W/2 (the phases of the first scale but x_00), Z_2 3C×H/4×W/4, …, and the rest.
 

@@ -15,8 +15,8 @@ _CONTRAST = 4.0
 class PositionalConvNet(nn.Module):
     """h ← h + conv₁(relu(conv₃(relu(h)))), ``blocks`` times, between a stem and a zeroed 1×1 head.
 
-    (B, in_channels, H, W), (B, context_features) → (B, out_channels, H, W). With x = 2 x_A / levels - 1, of
-    which the channels are phases of C colours, and m the mean of each colour over phases and 3×3 pixels, the
+    (B, in_channels, H, W), (B, context_features) → (B, out_channels, H, W). The channels of
+    x = x_A are phases of C colours; with m the mean of each colour over phases and 3×3 pixels, the
     stem is a 3×3 convolution of the contrasts 4 (x - m) and of m, plus a learned map (width, H, W), since
     what stands where matters in centred images, plus a linear function of the context. To some outputs m is
     added: a pixel is, before anything is learned, as its neighbours are.
@@ -37,7 +37,8 @@ class PositionalConvNet(nn.Module):
         size: (H, W).
         width: channels of the hidden layers.
         blocks: residual blocks.
-        levels: x_A lies in [0, levels].
+        levels: number of grey levels, where x_A are levels k plus noise, of which the network then sees
+            (2k + 1) / levels - 1 alone; without it, x_A as it is.
         context_features: M; without it a context is not looked at.
         colours: C, of which in_channels are a multiple.
         places: the C outputs, one after the other, to which m is added; none unless given.
@@ -58,7 +59,7 @@ class PositionalConvNet(nn.Module):
         size: Sequence[int],
         width: int = 32,
         blocks: int = 1,
-        levels: int = 256,
+        levels: int | None = None,
         context_features: int = 0,
         colours: int = 1,
         places: Sequence[int] = (),
@@ -88,7 +89,7 @@ class PositionalConvNet(nn.Module):
     def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
         h, mean = self.place.expand(len(x_a), *self.place.shape), None
         if self.stem is not None:
-            x = x_a * (2 / self.levels) - 1
+            x = _seen(x_a, self.levels)
             phases = x.unflatten(1, (-1, self.colours))
             mean = avg_pool2d(phases.mean(1), 3, 1, 1, count_include_pad=False)
             contrast = _CONTRAST * (phases - mean.unsqueeze(1)).flatten(1, 2)
@@ -111,13 +112,14 @@ class PositionalConvNet(nn.Module):
 
 
 class PixelMLP(nn.Module):
-    """An :class:`MLP` for images of one pixel: (B, C, 1, 1) → (B, out_channels, 1, 1), of 2 x_A / levels - 1.
+    """An :class:`MLP` for images of one pixel: (B, C, 1, 1) → (B, out_channels, 1, 1).
 
     Args:
         in_channels: C, at least 0.
         out_channels: P times the channels of x_B.
         hidden: width of each hidden layer.
-        levels: x_A lies in [0, levels].
+        levels: number of grey levels, where x_A are levels k plus noise, of which the network then sees
+            (2k + 1) / levels - 1 alone; without it, x_A as it is.
         context_features: M; without it a context is not looked at.
 
     Raises:
@@ -134,7 +136,7 @@ class PixelMLP(nn.Module):
         in_channels: int,
         out_channels: int,
         hidden: Sequence[int] = (64, 64),
-        levels: int = 256,
+        levels: int | None = None,
         context_features: int = 0,
     ) -> None:
         super().__init__()
@@ -142,5 +144,10 @@ class PixelMLP(nn.Module):
         self.mlp = MLP(in_channels, out_channels, hidden, context_features)
 
     def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
-        psi: Tensor = self.mlp(x_a.flatten(1) * (2 / self.levels) - 1, context)
+        psi: Tensor = self.mlp(_seen(x_a, self.levels).flatten(1), context)
         return psi[:, :, None, None]
+
+
+def _seen(x: Tensor, levels: int | None) -> Tensor:
+    """x itself, or of levels plus noise the middle of each value's cell, [0, levels] → (-1, 1)."""
+    return x if levels is None else (x.floor() + 0.5) * (2 / levels) - 1

@@ -30,9 +30,9 @@ class DiscretisedLogistics(Elementwise):
 
     ψ = (log π, μ, log s, a, c) for each scalar, P = 3K + channels, in units in which the levels span [-1, 1]:
     the components stand around a. Where ``channels`` > 1 the axis after the batch is that of the C colours of
-    a pixel, and colour i sees those before it: its means move by Σ_{j<i} c_j (x_j - a_j), and its weights are
-    π_n Π_{j<i} P_n(x_j), normalised: one component tells all colours. The Jacobian is then triangular, with
-    that diagonal.
+    a pixel, and colour i sees the levels of those before it, m_j the middles of their cells: its means move
+    by Σ_{j<i} c_j (m_j - a_j), and its weights are π_n Π_{j<i} P_n(x_j), normalised: one component tells all
+    colours. The Jacobian has that diagonal, and no other part.
 
     With ψ = 0 the components are spread evenly over [-reach, reach]. x outside [0, levels] gives NaN. The
     inverse finds the cell by bisection and solves for the rest in closed form.
@@ -110,7 +110,7 @@ class DiscretisedLogistics(Elementwise):
             x, y, log_dy, each = solve(of_colour, own, shift)
             parts.append((x, y, log_dy))
             if len(parts) < self.channels:
-                told.append(self._centred(x) - place)
+                told.append(self._centred(x.floor() + 0.5) - place)
                 masses = (each * (1 - self.floor) + self.floor / self.levels).log()
                 prior = masses if prior is None else prior + masses
         x, y, log_dy = (self._as_event(torch.cat(part, 1), given) for part in zip(*parts, strict=True))

@@ -5,7 +5,19 @@ import torch
 
 from rheon.architectures import image_flow
 from rheon.errors import RheonError
-from tests.contracts import events, jacobian, perturbed
+from tests.contracts import events, noise, perturbed
+
+
+def answers_of(flow, x, levels):
+    """(D, D): which z change when one value of x, the column, takes another level; its noise stays."""
+    d, answers = x.numel(), []
+    for step in range(1, levels):
+        other = x.repeat(d, 1, 1, 1).flatten(1)
+        other.diagonal().add_(step).remainder_(levels)
+        with torch.no_grad():
+            z, moved = (flow.bijection(v)[0].flatten(1) for v in (x, other.view(d, *x.shape[1:])))
+        answers.append((moved - z).abs() > 1e-9)
+    return torch.stack(answers).any(0).T
 
 
 @pytest.mark.parametrize(
@@ -26,7 +38,7 @@ def test_each_pixel_answers_to_the_coarser_ones_alone():
     # z of (1, 8, 8): 16 scalars of x_00, then the phases (1, 1), (0, 1), (1, 0) of 16 pixels each.
     flow = perturbed(image_flow((1, 8, 8), 5))
     x = events(flow, 1)
-    answers = jacobian(lambda v: flow.bijection(v)[0], x[0]).abs().view(64, 4, 2, 4, 2) > 0
+    answers = answers_of(flow, x, 5).view(64, 4, 2, 4, 2)
     phases = [answers[:, :, dy, :, dx].flatten(1) for dy, dx in ((0, 0), (1, 1), (0, 1), (1, 0))]
     for i in range(4):
         rows = slice(16 * i, 16 * (i + 1))
@@ -44,7 +56,7 @@ def test_the_rest_follows_the_chain_rule_down_to_one_scalar():
     # An odd image has no scale: its places go from coarse to fine, and each group doubles what is known.
     flow = perturbed(image_flow((1, 3, 3), 4), scale=0.5)
     x = events(flow, 1)
-    answers = jacobian(lambda v: flow.bijection(v)[0], x[0]).abs() > 0
+    answers = answers_of(flow, x, 4)
     places = flow.bijection.bijections[1].order
     assert places.tolist() == [0, 8, 4, 2, 6, 1, 3, 5, 7]
     ends = [1, 2, 3, 5, 9]
@@ -53,6 +65,24 @@ def test_the_rest_follows_the_chain_rule_down_to_one_scalar():
         assert torch.equal(answers[start:end, start:end], torch.eye(end - start, dtype=torch.bool))
         assert answers[start:end, :start].all()
         assert not answers[start:end, end:].any()
+
+
+def test_log_p_is_that_of_the_levels_whatever_the_noise_on_them():
+    """Over all 3⁴ images the probabilities sum to 1, and noise changes none of them."""
+    flow = perturbed(image_flow((1, 2, 2), 3), scale=0.5)
+    k = torch.cartesian_prod(*4 * [torch.arange(3, dtype=torch.float64)]).view(81, 1, 2, 2)
+    first, second = (flow(k + u * 0.99 + 0.005) for u in noise(2, 81, 1, 2, 2).sigmoid())
+    assert first.exp().sum().item() == pytest.approx(1, abs=1e-9)
+    torch.testing.assert_close(first, second, rtol=0, atol=1e-9)
+
+
+def test_of_colours_too():
+    flow = perturbed(image_flow((3, 1, 1), 4), scale=0.5)
+    k = torch.cartesian_prod(*3 * [torch.arange(4, dtype=torch.float64)]).view(64, 3, 1, 1)
+    assert flow(k + noise(64, 3, 1, 1).sigmoid()).exp().sum().item() == pytest.approx(1, abs=1e-9)
+    flow = perturbed(image_flow((3, 2, 2), 2), scale=0.5)
+    k = torch.cartesian_prod(*12 * [torch.arange(2, dtype=torch.float64)]).view(4096, 3, 2, 2)
+    assert flow(k + noise(4096, 3, 2, 2).sigmoid()).exp().sum().item() == pytest.approx(1, abs=1e-9)
 
 
 def test_outside_the_levels_there_is_no_number():

@@ -12,7 +12,7 @@ SHAPE = (4, 2, 3)
 
 
 def nets(*groups: tuple[int, int]) -> list[PositionalConvNet]:
-    return [PositionalConvNet(before, 2 * n, SHAPE[1:], 5, 1, 2) for before, n in groups]
+    return [PositionalConvNet(before, 2 * n, SHAPE[1:], 5, 1) for before, n in groups]
 
 
 def test_it_is_the_stack_of_couplings_and_the_factor_out_that_it_says():

@@ -25,7 +25,7 @@ def test_without_blocks_it_is_linear_in_contrast_and_local_mean():
         PositionalConvNet(4, 5, (4, 5), 6, 0, levels=8, colours=2, places=(2, 3)).double(), scale=0.5
     )
     x = 8 * noise(3, 4, 4, 5).sigmoid()
-    phases = (x / 4 - 1).view(3, 2, 2, 4, 5)
+    phases = ((x.floor() + 0.5) / 4 - 1).view(3, 2, 2, 4, 5)
     counted = torch.nn.functional.conv2d(
         torch.ones(1, 1, 4, 5).double(), torch.ones(1, 1, 3, 3).double(), padding=1
     )
@@ -85,4 +85,6 @@ def test_a_context_of_another_shape_is_refused(context):
 def test_of_one_pixel_it_is_the_mlp_of_the_centred_channels():
     made = perturbed(PixelMLP(3, 4, (5,), levels=8, context_features=M))
     x, given = 8 * noise(6, 3, 1, 1).sigmoid(), noise(6, M)
-    torch.testing.assert_close(made(x, given)[..., 0, 0], made.mlp(x[..., 0, 0] / 4 - 1, given))
+    torch.testing.assert_close(
+        made(x, given)[..., 0, 0], made.mlp((x[..., 0, 0].floor() + 0.5) / 4 - 1, given)
+    )
