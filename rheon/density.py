@@ -37,7 +37,7 @@ class Density(ABC):
 
     @abstractmethod
     def training(
-        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
+        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None, labels: Any = None
     ) -> Generator[Record, None, None]:
         """The training of ``fit`` as a generator of records, for whoever wants to watch or to stop it.
 
@@ -48,6 +48,7 @@ class Density(ABC):
         self,
         data: Any,
         *,
+        labels: Any = None,
         minutes: float | None = None,
         steps: int | None = None,
         seed: int = 0,
@@ -56,9 +57,10 @@ class Density(ABC):
     ) -> Self:
         """Learns the density of ``data`` by maximum likelihood, for ``minutes`` (2 unless said) or ``steps``.
 
-        A part of the rows is held out to choose the best weights by. ``settings`` says everything in
-        one object instead. ``watch`` is called with the :class:`~rheon.training.Record` of each step, whose
-        ``metrics()`` are what a tracker of experiments takes::
+        Of images ``labels`` (numbers or names, one an image, or True for those that came with them) make it
+        class-conditional. A part of the rows is held out to choose the best weights by. ``settings`` says
+        everything in one object instead. ``watch`` is called with the :class:`~rheon.training.Record` of each
+        step, whose ``metrics()`` are what a tracker of experiments takes::
 
             model.fit(data, watch=lambda r: mlflow.log_metrics(r.metrics(), step=r.step))
             model.fit(data, watch=lambda r: wandb.log(r.metrics(), step=r.step))
@@ -69,7 +71,8 @@ class Density(ABC):
             raise RheonError(
                 "fit takes either settings, or minutes, steps and seed: settings hold those too."
             )
-        for record in self.training(data, settings or self.settings(minutes=minutes, steps=steps, seed=seed)):
+        settings = settings or self.settings(minutes=minutes, steps=steps, seed=seed)
+        for record in self.training(data, settings, labels=labels):
             if watch is not None:
                 watch(record)
         return self
@@ -144,33 +147,43 @@ class Density(ABC):
         }
         write_model(path, config, self._tensors(), written, overwrite=overwrite)
 
-    def _draw(self, n: int, temperature: float, seed: int | None) -> Tensor:
-        """n draws of what the flow is a density of, tile by tile, finite."""
+    def _draw(
+        self,
+        n: int,
+        temperature: float,
+        seed: int | None,
+        context: Callable[[slice, torch.Generator], Tensor | None],
+    ) -> Tensor:
+        """n draws of what the flow is a density of given ``context``, tile by tile, finite."""
         flow, n = self.fitted, whole("n", n, 0)
         generator = torch.Generator()
         if seed is None:
             generator.seed()  # fresh entropy: the global generator is the caller's
         else:
             generator.manual_seed(whole("seed", seed, 0))
+        tiles = [slice(start, min(start + self.tile, n)) for start in range(0, n, self.tile)]
         parts = [
-            flow.sample(min(self.tile, n - start), temperature=temperature, generator=generator)
-            for start in range(0, n, self.tile)
+            flow.sample(rows.stop - rows.start, context(rows, generator), temperature, generator)
+            for rows in tiles
         ]
         x = torch.cat(parts) if parts else torch.empty(0, *flow.event_shape)
         if not bool(torch.isfinite(x).all()):
             raise RheonError("sample: the flow gave values that are not finite; try a lower temperature.")
         return x
 
-    def _score(self, rows: Callable[[slice], Tensor], n: int) -> np.ndarray:
-        """log p of n rows, (n,) float64, tile by tile; the last tile is filled up with its first row."""
+    def _score(self, rows: Callable[[slice], tuple[Tensor, Tensor | None]], n: int) -> np.ndarray:
+        """log p(x | context) of n rows, (n,) float64, tile by tile, the last filled up with its first row."""
         flow = self.fitted
         scores = np.empty(n)
         with torch.no_grad():
             for start in range(0, n, self.tile):
-                x = rows(slice(start, min(start + self.tile, n)))
-                filling = x[:1].expand(self.tile - len(x), *x.shape[1:])
-                scores[start : start + len(x)] = flow(torch.cat((x, filling)))[: len(x)].double().numpy()
+                x, context = rows(slice(start, min(start + self.tile, n)))
+                log_p = flow(self._filled(x), None if context is None else self._filled(context))
+                scores[start : start + len(x)] = log_p[: len(x)].double().numpy()
         return scores
+
+    def _filled(self, rows: Tensor) -> Tensor:
+        return torch.cat((rows, rows[:1].expand(self.tile - len(rows), *rows.shape[1:])))
 
 
 def named(flow: Flow, build: Callable[[Recipe], Flow]) -> dict[str, Any]:

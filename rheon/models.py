@@ -24,6 +24,7 @@ def fit(
     data: Any,
     *,
     architecture: Any = None,
+    labels: Any = None,
     minutes: float | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -38,6 +39,8 @@ def fit(
             pictures, a folder or file of them; or a table: an array (N, D), a data frame, a .csv, .parquet or
             .npz file.
         architecture: a name or a function, as the class takes it; the class's own choice unless given.
+        labels: classes of images, for a density given the class: numbers or names, one an image, or True for
+            those that come with the images.
         minutes: how long to train (2 unless said); or
         steps: how many steps.
         seed: of everything that is random.
@@ -51,7 +54,9 @@ def fit(
     (1,)
     """
     model = new(data, architecture, **table)
-    return model.fit(data, minutes=minutes, steps=steps, seed=seed, settings=settings, watch=watch)
+    return model.fit(
+        data, labels=labels, minutes=minutes, steps=steps, seed=seed, settings=settings, watch=watch
+    )
 
 
 def new(data: Any, architecture: Any = None, **table: Any) -> ImageDensity | TableDensity:

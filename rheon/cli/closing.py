@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
 
-_MODEL = {"this model": ("bits_per_dim", "log_prob")}
+_MODEL = {"this model": ("bits_per_dim", "log_prob"), "  given the class": ("bits_per_dim_given_class",)}
 _BASELINES = {
     "Gaussian mixture": ("mixture_bits_per_dim", "mixture_log_prob"),
     "one Gaussian": ("gaussian_bits_per_dim", "gaussian_log_prob"),
@@ -37,6 +37,8 @@ def closing(figures: Mapping[str, Any]) -> Iterator[str]:
             if isinstance(value, Real):
                 spread = f" ± {error:.3f}" if isinstance(error, Real) else ""
                 yield f"    {label:<20}{value:>9.3f}{spread}"
+    if isinstance(accuracy := figures.get("accuracy"), Real):
+        yield f"  most probable class is the label's: {100 * float(accuracy):.1f} %"
     trip = figures.get("round_trip_error")
     if isinstance(trip, Real):
         measure = "grey levels" if noun == "images" else "standard deviations"

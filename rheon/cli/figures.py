@@ -10,23 +10,19 @@ from rheon.cli.data import Data
 from rheon.cli.kinds import Model
 from rheon.errors import RheonError
 from rheon.evaluation.cubature import integrate
-from rheon.images import ImageDensity
+from rheon.images import ImageDensity, ImageSet
 from rheon.tables import TableDensity
 
 _SOME = 512
 """Rows that the round trip is measured on."""
+_GIVEN_EACH_CLASS = 20_000
+"""Scores of a class-conditional model, one for each image and class; of more images, some are tested."""
 
 
 def figures(model: Model, test: Data, baselines: dict[str, float], seed: int) -> dict[str, Any]:
     """Plain numbers by name; a name with ``_error`` is the standard error of the one without."""
     if isinstance(model, ImageDensity):
-        tested = test.images.array[:_SOME]
-        return {
-            "test_images": len(test),
-            **mean("bits_per_dim", lambda: model.bits_per_dim(test.images, seed=seed)),
-            **baselines,
-            **figure("round_trip_error", lambda: model.round_trip_error(tested, seed=seed)),
-        }
+        return _of_images(model, test.images, baselines, seed)
     some = test.table.take(np.arange(min(len(test), _SOME)))
     found = {
         "test_rows": len(test),
@@ -37,6 +33,28 @@ def figures(model: Model, test: Data, baselines: dict[str, float], seed: int) ->
     if model.plain and len(model.columns) <= 2:
         found |= figure("integral", lambda: _integral(model))
     return found
+
+
+def _of_images(model: ImageDensity, test: ImageSet, baselines: dict[str, float], seed: int) -> dict[str, Any]:
+    classes, given = model.classes, {}
+    if classes is not None:
+        most = max(_SOME, _GIVEN_EACH_CLASS // len(classes))
+        test = test.take(np.sort(np.random.default_rng(seed).permutation(len(test))[:most]))
+        if test.labels is not None:
+            numbers = classes.numbers(test, True)
+            given = mean(
+                "bits_per_dim_given_class", lambda: model.bits_per_dim(test, labels=True, seed=seed)
+            ) | figure(
+                "accuracy", lambda: float(np.mean(model.classify(test, seed=seed).argmax(1) == numbers))
+            )
+    tested = test.array[:_SOME]
+    return {
+        "test_images": len(test),
+        **mean("bits_per_dim", lambda: model.bits_per_dim(test, seed=seed)),
+        **given,
+        **baselines,
+        **figure("round_trip_error", lambda: model.round_trip_error(tested, seed=seed)),
+    }
 
 
 def _integral(model: TableDensity) -> float:

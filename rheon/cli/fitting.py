@@ -117,7 +117,8 @@ class Fit:
     ) -> int | None:
         """Trains to the end, or until a signal; then returns the exit code."""
         together = ranks()
-        training = model.training(learn.content, settings, checkpoints)
+        labels = True if self.asked.labels else None
+        training = model.training(learn.content, settings, checkpoints, labels)
         with EndOnSignal(together) as end, contextlib.closing(training) as records:
             try:
                 self._watch(model, records, test, settings, checkpoints, beside, end)

@@ -33,9 +33,11 @@ def pictures(model: Model, test: Data, seed: int) -> dict[str, bytes]:
     return files
 
 
-def new_images(model: ImageDensity, n: int, temperature: float, seed: int | None) -> np.ndarray:
-    """n new images, uint8 (n, C, H, W)."""
-    drawn = model.sample(n, temperature=temperature, seed=seed)
+def new_images(
+    model: ImageDensity, n: int, temperature: float, seed: int | None, label: Any = None
+) -> np.ndarray:
+    """n new images, uint8 (n, C, H, W), of the class ``label`` or, given several, of the class of each."""
+    drawn = model.sample(n, label=label, temperature=temperature, seed=seed)
     return read_images(drawn, levels=model.levels, layout=model.layout).array
 
 

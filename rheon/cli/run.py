@@ -24,6 +24,7 @@ class Run:
         out: the model directory to make; DATA.rheon in this folder unless given.
         architecture: by name: image_flow, realnvp, spline, nice, or one from rheon.architectures.
         levels: number of grey levels of images; told from the data unless given.
+        labels: learns the images of each class, by the labels that come with them.
         test_share: share of the data that is kept apart, for the figures at the end.
         tensorboard: folder to write TensorBoard's event files to; none are written unless given.
         pictures: what images are made of pictures.
@@ -40,6 +41,7 @@ class Run:
     out: str = ""
     architecture: str | None = None
     levels: int | None = None
+    labels: bool = False
     test_share: float = 0.2
     tensorboard: str | None = None
     pictures: Pictures = AS_THEY_ARE
@@ -118,6 +120,7 @@ _RULES: dict[str, _Rule] = {
     "out": (lambda v: isinstance(v, str), "text"),
     "architecture": (lambda v: v is None or _text(v), "text"),
     "tensorboard": (lambda v: v is None or _text(v), "text"),
+    "labels": (lambda v: isinstance(v, bool), "true or false"),
     "levels": (lambda v: v is None or (type(v) is int and 2 <= v <= 256), "a whole number from 2 to 256"),
     "test_share": (lambda v: isinstance(v, float) and 0 < v < 1, "a number above 0 and below 1"),
 }

@@ -28,6 +28,7 @@ def sample(
     number: Annotated[Count | None, Parameter(name=["--number", "-n"])] = None,
     out: Annotated[Path, Parameter(help=_OUT)],
     given: str | None = None,
+    label: str | None = None,
     temperature: NotNegative = 1.0,
     seed: Seed | None = None,
 ) -> None:
@@ -38,6 +39,7 @@ def sample(
         number: How many to draw, 64 unless said; of given rows, how many for each, 1 unless said.
         out: The file to write.
         given: A table of what is given, for a model that was fitted with --given.
+        label: Of a model fitted with labels, the class to draw from; all by their shares unless given.
         temperature: Of the noise that is drawn: below 1 draws are more typical and less varied.
         seed: The same seed gives the same draws; fresh ones without.
     """
@@ -59,6 +61,8 @@ def sample(
 
     loaded = load(model)
     if not isinstance(loaded, ImageDensity):
+        if label is not None:
+            raise RheonError("--label is for images; of a table fitted with --given NAME, give --given")
         rows = None
         if given is not None and not loaded.given:
             raise RheonError(f"--given: in {model} nothing is given; fit with --given")
@@ -69,17 +73,19 @@ def sample(
         table = loaded.sample_table(number, given=rows, temperature=temperature, seed=seed)
         write_table(out, {name: table[name] for name in table.column_names})
     elif out.suffix == ".png":
-        _write_sheet(out, loaded, number, temperature, seed)
+        _write_sheet(out, loaded, number, label, temperature, seed)
     else:
-        write_images(out, loaded.sample(number, temperature=temperature, seed=seed))
+        write_images(out, loaded.sample(number, label=label, temperature=temperature, seed=seed))
     say(f"{out}: {number:,} new {'images' if images else 'rows'}")
 
 
-def _write_sheet(out: Path, model: Any, number: int, temperature: float, seed: int | None) -> None:
+def _write_sheet(
+    out: Path, model: Any, number: int, label: str | None, temperature: float, seed: int | None
+) -> None:
     from rheon.cli.pictures import new_images
     from rheon.files import replacing
     from rheon.reports import png, sheet
 
-    data = png(sheet(new_images(model, number, temperature, seed), model.levels))
+    data = png(sheet(new_images(model, number, temperature, seed, label), model.levels))
     with replacing(out) as temporary:
         temporary.write_bytes(data)

@@ -152,4 +152,8 @@ def _of_images(
     log_prob = model.log_prob(images, draws=draws, seed=seed)
     named = {} if images.names is None else {"name": list(images.names)}
     scores = {"log_prob_nats": log_prob, "bits_per_dim": model.unit.scale * -log_prob}
+    if model.classes is not None:
+        posterior = model.classify(images, draws=draws, seed=seed)
+        told = [model.classes.names[c] for c in posterior.argmax(1)]
+        scores |= {"most_probable_class": told, "class_probability": posterior.max(1)}
     yield {"index": np.arange(len(images)), **named, **scores}, ()

@@ -15,11 +15,11 @@ _CONTRAST = 4.0
 class PositionalConvNet(nn.Module):
     """h ← h + conv₁(relu(conv₃(relu(h)))), ``blocks`` times, between a stem and a zeroed 1×1 head.
 
-    (B, in_channels, H, W), (B, context_features) → (B, out_channels, H, W). The channels of
-    x = x_A are phases of C colours; with m the mean of each colour over phases and 3×3 pixels, the
-    stem is a 3×3 convolution of the contrasts 4 (x - m) and of m, plus a learned map (width, H, W), since
-    what stands where matters in centred images, plus a linear function of the context. To some outputs m is
-    added: a pixel is, before anything is learned, as its neighbours are.
+    (B, in_channels, H, W), (B, context_features) → (B, out_channels, H, W). The channels of x = x_A are
+    phases of C colours; with m the mean of each colour over phases and 3×3 pixels, the stem is a 3×3
+    convolution of the contrasts 4 (x - m) and of m, plus a learned map (width, H, W), since what stands where
+    matters in centred images, plus a linear function of the context. To some outputs m is added: a pixel is,
+    before anything is learned, as its neighbours are.
 
     No relu stands before the head: a part of ψ is linear in the neighbours, and is learned at once, the
     blocks refine it. Outputs have a gain of their own, exp(3 g), by which a small learning rate moves them

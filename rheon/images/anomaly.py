@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from rheon.errors import RheonError
 from rheon.images.density import ImageDensity
-from rheon.images.noise import image_noise
 
 RECOMMENDED = "complexity"
 """The score that needs no second data set to be set up, and mends the failure of plain nll."""
@@ -50,9 +50,7 @@ def anomaly_scores(model: ImageDensity, images: Any, seed: int = 0) -> dict[str,
     read = model.read(images)
     k, dims = read.array, math.prod(model.shape)
     nll = model.bits_per_dim(read, seed=seed)
-    norms = [
-        _squared_norm(model, k[start : start + model.tile], seed) for start in range(0, len(k), model.tile)
-    ]
+    norms = [_squared_norm(model, x, context) for x, context in model.dequantised(read, seed)]
     return {
         "nll": nll,
         "typicality": np.abs(nll - typical_nll(model)),
@@ -103,6 +101,6 @@ def _shortest(picture: Image.Image) -> int:
 
 
 @torch.no_grad()
-def _squared_norm(model: ImageDensity, k: NDArray[np.uint8], seed: int) -> NDArray[np.float64]:
-    z, _ = model.fitted.bijection(torch.from_numpy(k) + image_noise(k, seed, 0))
+def _squared_norm(model: ImageDensity, x: Tensor, context: Tensor | None) -> NDArray[np.float64]:
+    z, _ = model.fitted.bijection(x, context)
     return z.flatten(1).double().square().sum(1).numpy()

@@ -2,24 +2,27 @@
 
 import math
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rheon.architectures import ARCHITECTURES, build
-from rheon.bijections import Composition, Logit
+from rheon.architectures import build
+from rheon.bijections import Logit
 from rheon.density import Density, named
 from rheon.errors import DataError, ModelError, RheonError, whole
 from rheon.flow import Flow, Recipe
 from rheon.images.augment import Augmentation
-from rheon.images.noise import Dequantised, image_noise
+from rheon.images.classes import Classes
+from rheon.images.noise import Contexts, Dequantised, image_noise
 from rheon.images.pixels import Pixels
+from rheon.images.presets import behind_logit, check_named, is_known, of_levels, untrained
 from rheon.images.reading import ImageSet, read_images, to_layout
 from rheon.storage import load_module
-from rheon.training import Checkpoints, Record, Settings, Unit
+from rheon.training import Checkpoints, Record, Settings, Unit, fingerprint
 
 _VALIDATION_BYTES = 1 << 28
 """Of pictures that are cut out or decoded as they are wanted; more only take time."""
@@ -39,6 +42,9 @@ class ImageDensity(Density):
     All figures are that bound, by noise that is a function of the image and a seed; with ``draws`` = k >
     1 they are the tighter importance-weighted bound log (1/k) Σ_j p(k + u_j), the mean before the
     logarithm.
+
+    Fitted with labels it is class-conditional: the flow learns p(x | c), and p(c) are the shares of the
+    classes in training. Then p(x) = Σ_c p(c) p(x | c), and ``classify`` gives p(c | x).
 
     Args:
         architecture: ``"image_flow"``, ``"realnvp"`` (the multi-scale one), ``"spline"``,
@@ -76,6 +82,8 @@ class ImageDensity(Density):
         self.levels, self.alpha, self.augment = levels, alpha, tuple(augment)
         self.shape: tuple[int, int, int] = (0, 0, 0)
         self.layout = "NCHW"
+        self.classes: Classes | None = None
+        """The classes that a class-conditional model learned."""
         self._given_layout = layout
 
     @property
@@ -89,7 +97,7 @@ class ImageDensity(Density):
         return Settings(**{**defaults, **changes})
 
     def training(
-        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
+        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None, labels: Any = None
     ) -> Generator[Record, None, None]:
         images = _read(data, self.levels, self._given_layout)
         n = len(images.images)
@@ -97,6 +105,10 @@ class ImageDensity(Density):
             raise DataError(
                 f"images: {n} are too few to learn a density from and to validate it; give at least 8."
             )
+        self.classes = numbers = None
+        if labels is not None:
+            self.classes, numbers = Classes.of(images, labels)
+        images = replace(images, labels=numbers, classes=None)
         learn, held_out = images.split(0.1, settings.seed)
         self.levels, self.layout = images.levels, images.layout
         self.shape = images.images.shape[1:]
@@ -108,22 +120,115 @@ class ImageDensity(Density):
         }
         if checkpoints is not None and self.augment:
             checkpoints.identity["augment"] = [str(change) for change in self.augment]
-        source = Dequantised(_held(learn.images), self.augment)
-        validation = Dequantised(torch.from_numpy(held_out.some(_VALIDATION_BYTES)))
+        if checkpoints is not None and numbers is not None:
+            checkpoints.identity["labels"] = fingerprint(numbers)
+        some = held_out.fewer(_VALIDATION_BYTES)
+        source = Dequantised(_held(learn.images), self.augment, self._contexts(learn))
+        validation = Dequantised(torch.from_numpy(some.array), (), self._contexts(some))
         kept = images.images if isinstance(images.images, np.ndarray) else images.images.identity()
         yield from self._train(source, validation, settings, checkpoints, kept)
 
-    def log_prob(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
-        """A lower bound (in expectation) on log P(k) of each image, (N,) float64, in nats."""
-        draws, seed = whole("draws", draws, 1), whole("seed", seed, 0)
-        k = self.read(images).images
+    def log_prob(self, images: Any, *, labels: Any = None, draws: int = 1, seed: int = 0) -> np.ndarray:
+        """A lower bound (in expectation) on log P(k) of each image, (N,) float64, in nats.
 
-        def dequantised(rows: slice) -> Tensor:
-            return torch.from_numpy(k[rows]) + image_noise(k[rows], seed, draw)
+        Of a class-conditional model it is log Σ_c p(c) P(k | c); given ``labels`` (names or numbers as in
+        training, one an image or one for all, or True for those that came with the images) it is
+        log P(k | c).
+        """
+        read = self.read(images)
+        if labels is not None:
+            return self._bounds(read, self._conditional.numbers(read, labels), draws, seed)
+        if self.classes is None:
+            return self._bounds(read, None, draws, seed)
+        return np.logaddexp.reduce(self._joint(read, draws, seed), 1)
+
+    def bits_per_dim(self, images: Any, *, labels: Any = None, draws: int = 1, seed: int = 0) -> np.ndarray:
+        """-log_prob / (D ln 2) of each image, (N,): an upper bound on the bits a pixel value costs."""
+        return self.unit.scale * -self.log_prob(images, labels=labels, draws=draws, seed=seed)
+
+    def classify(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
+        """p(c | x) of each image and class, (N, K) float64, in the order of ``classes.names``.
+
+        Raises:
+            RheonError: the model was learned without labels.
+        """
+        self._conditional  # noqa: B018 - refuses first
+        joint = self._joint(self.read(images), draws, seed)
+        return np.exp(joint - np.logaddexp.reduce(joint, 1, keepdims=True))
+
+    def context(self, images: Any, *, seed: int = 0) -> Tensor | None:
+        """What the flow is told of each image, (N, K): its most probable class, one-hot; else None."""
+        if self.classes is None:
+            return None
+        return self.classes.context(self._joint(self.read(images), 1, seed).argmax(1))
+
+    def sample(
+        self, n: int, *, label: Any = None, temperature: float = 1.0, seed: int | None = None
+    ) -> np.ndarray:
+        """n new images, uint8, in the layout of the training images; fresh ones each time without a seed.
+
+        Of a class-conditional model they are of the classes by their shares, or of the class ``label`` (one
+        for all, or one for each).
+        """
+        chosen = None if label is None else self._conditional.numbers(whole("n", n, 0), label)
+
+        def context(rows: slice, generator: torch.Generator) -> Tensor | None:
+            if self.classes is None:
+                return None
+            if chosen is not None:
+                return self.classes.context(chosen[rows])
+            return self.classes.context(self.classes.drawn(rows.stop - rows.start, generator))
+
+        x = self._draw(n, temperature, seed, context)
+        k = x.floor().clamp_(0, self._levels - 1).to(torch.uint8)
+        return to_layout(k.numpy(), self.layout)
+
+    def round_trip_error(self, images: Any, *, seed: int = 0) -> float:
+        """max |f⁻¹(f(x)) - x| over the dequantised images, in grey levels."""
+        worst = 0.0
+        with torch.no_grad():
+            for x, context in self.dequantised(images, seed):
+                back, _ = self.fitted.bijection.inverse(self.fitted.bijection(x, context)[0], context)
+                worst = max(worst, float((back - x).abs().max()))
+        return worst
+
+    def dequantised(self, images: Any, seed: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """x = k + u and what the flow is told of them, of as many images at once as the model takes."""
+        read = self.read(images)
+        contexts = self.context(read, seed=seed)
+        for start in range(0, len(read), self.tile):
+            rows = slice(start, min(start + self.tile, len(read)))
+            k = read.images[rows]
+            yield torch.from_numpy(k) + image_noise(k, seed, 0), None if contexts is None else contexts[rows]
+
+    @property
+    def _conditional(self) -> Classes:
+        self.fitted  # noqa: B018 - refuses before fit
+        if self.classes is None:
+            raise RheonError("this model knows no classes: fit it with labels (rheon fit --labels).")
+        return self.classes
+
+    def _joint(self, read: ImageSet, draws: int, seed: int) -> np.ndarray:
+        """log p(c) P(k | c), (N, K)."""
+        classes = self._conditional
+        joint = np.full((len(read), len(classes)), -np.inf)
+        for c, log_share in enumerate(classes.log_shares):
+            if np.isfinite(log_share):
+                joint[:, c] = log_share + self._bounds(read, np.full(len(read), c), draws, seed)
+        return joint
+
+    def _bounds(self, read: ImageSet, numbers: np.ndarray | None, draws: int, seed: int) -> np.ndarray:
+        """The bound on log P(k), or on log P(k | c) for the classes c of these numbers, (N,)."""
+        draws, seed = whole("draws", draws, 1), whole("seed", seed, 0)
+        k, classes = read.images, self.classes
+
+        def rows_of(rows: slice) -> tuple[Tensor, Tensor | None]:
+            context = None if classes is None or numbers is None else classes.context(numbers[rows])
+            return torch.from_numpy(k[rows]) + image_noise(k[rows], seed, draw), context
 
         scores = np.empty((draws, len(k)))
         for draw in range(draws):
-            scores[draw] = self._score(dequantised, len(k))
+            scores[draw] = self._score(rows_of, len(k))
         bad = np.flatnonzero(np.isnan(scores).any(0))
         if len(bad):
             raise RheonError(
@@ -131,26 +236,11 @@ class ImageDensity(Density):
             )
         return np.logaddexp.reduce(scores, 0) - math.log(draws)
 
-    def bits_per_dim(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
-        """-log_prob / (D ln 2) of each image, (N,): an upper bound on the bits a pixel value costs."""
-        return -self.log_prob(images, draws=draws, seed=seed) / (math.prod(self.shape) * math.log(2))
-
-    def sample(self, n: int, *, temperature: float = 1.0, seed: int | None = None) -> np.ndarray:
-        """n new images, uint8, in the layout of the training images; fresh ones each time without a seed."""
-        k = self._draw(n, temperature, seed).floor().clamp_(0, self._levels - 1).to(torch.uint8)
-        return to_layout(k.numpy(), self.layout)
-
-    def round_trip_error(self, images: Any, *, seed: int = 0) -> float:
-        """max |f⁻¹(f(x)) - x| over the dequantised images, in grey levels."""
-        flow, worst = self.fitted, 0.0
-        k = self.read(images).images
-        with torch.no_grad():
-            for start in range(0, len(k), self.tile):
-                part = k[start : start + self.tile]
-                x = torch.from_numpy(part) + image_noise(part, seed, 0)
-                back, _ = flow.bijection.inverse(flow.bijection(x)[0])
-                worst = max(worst, float((back - x).abs().max()))
-        return worst
+    def _contexts(self, images: ImageSet) -> Contexts | None:
+        if self.classes is None or images.labels is None:
+            return None
+        classes, numbers = self.classes, torch.from_numpy(images.labels)
+        return lambda rows: classes.context(numbers[rows])
 
     @property
     def _levels(self) -> int:
@@ -158,9 +248,9 @@ class ImageDensity(Density):
 
     def _build(self, seed: int) -> Flow:
         """The untrained flow; a function of the user's own decides its initial weights itself."""
+        features = 0 if self.classes is None else len(self.classes)
         if isinstance(self.architecture, str):
-            full = _SHORT.get(self.architecture, self.architecture)
-            flow = ARCHITECTURES[full](**_FOR_IMAGES[full](self.shape, self._levels), seed=seed)
+            flow = untrained(self.architecture, self.shape, self._levels, features, seed)
         else:
             flow = self.architecture(self.shape)
         if not isinstance(flow, Flow):
@@ -169,6 +259,11 @@ class ImageDensity(Density):
             raise DataError(
                 f"the architecture takes images of {_times(flow.event_shape)}, not {_times(self.shape)} "
                 "(channels × height × width)."
+            )
+        if flow.context_features != features:
+            raise RheonError(
+                f"the architecture takes a context of {flow.context_features} features, and there are "
+                f"{features or 'no'} classes: build it with context_features={features}."
             )
         return flow
 
@@ -199,15 +294,18 @@ class ImageDensity(Density):
 
     def _of_levels(self, flow: Flow) -> Flow:
         """The flow of x, which stands behind the logit where it is one of y."""
-        if flow.recipe is not None and flow.recipe.name in _OF_LEVELS:
+        if of_levels(flow):
             return flow
-        return _with_logit(flow, Logit(self._levels, self.alpha))
+        return behind_logit(flow, Logit(self._levels, self.alpha))
 
     def _config(self) -> dict[str, Any]:
+        schema: dict[str, Any] = {"shape": list(self.shape), "layout": self.layout}
+        if self.classes is not None:
+            schema |= {"classes": list(self.classes.names), "class_counts": list(self.classes.counts)}
         return {
             "kind": "image",
             "preprocessing": {"levels": self.levels, "alpha": self.alpha},
-            "schema": {"shape": list(self.shape), "layout": self.layout},
+            "schema": schema,
         }
 
     @classmethod
@@ -217,65 +315,27 @@ class ImageDensity(Density):
             name, arguments = config["architecture"]["name"], config["architecture"]["arguments"]
             levels, alpha = config["preprocessing"]["levels"], config["preprocessing"]["alpha"]
             shape, layout = tuple(config["schema"]["shape"]), config["schema"]["layout"]
+            classes = None
+            if "classes" in config["schema"]:
+                classes = Classes(tuple(config["schema"]["classes"]), tuple(config["schema"]["class_counts"]))
         except (KeyError, TypeError) as error:
             raise ModelError(f"config.json of an image model lacks {error}.") from None
-        if name not in _FOR_IMAGES:
+        except RheonError as error:
+            raise ModelError(f"config.json of an image model: {error}") from None
+        if not is_known(name):
             raise ModelError(
                 f"config.json names the architecture {name!r}, which this rheon does not have for images."
             )
         model = cls(name, levels, alpha)
-        model.shape, model.layout = shape, layout
+        model.shape, model.layout, model.classes = shape, layout, classes
 
         weights = {key.removeprefix("flow."): tensor for key, tensor in tensors.items()}
         model.flow = load_module(lambda: model._from_recipe(Recipe(name, arguments)), weights).eval()
         if tuple(model.fitted.event_shape) != shape:
             raise ModelError(f"config.json says images of shape {shape}, the flow takes another.")
+        if model.fitted.context_features != (len(classes) if classes else 0):
+            raise ModelError("config.json names other classes than the flow takes.")
         return model
-
-
-def check_named(name: str) -> None:
-    """Refuses a name that stands for no architecture of images."""
-    if _SHORT.get(name, name) not in _FOR_IMAGES:
-        known = ", ".join((*_SHORT, *_FOR_IMAGES))
-        raise RheonError(f"architecture {name!r} is not known for images; there are {known}.")
-
-
-def scales(shape: Sequence[int]) -> int:
-    """Levels for images of this shape: as many as leave 2×2 pixels, at most 3."""
-    _, height, width = shape
-    if height % 2 or width % 2:
-        raise DataError(
-            f"images of {height}×{width} pixels: multi-scale flows halve both sides, so both must be even; "
-            f"pad to {height + height % 2}×{width + width % 2}, or take 'nice', which suits any size."
-        )
-    fits = [
-        n
-        for n in (1, 2, 3)
-        if height % 2**n == 0 and width % 2**n == 0 and min(height, width) >= 2 ** (n + 1)
-    ]
-    return max(fits, default=1)
-
-
-_SHORT = {"realnvp": "multiscale_realnvp", "spline": "multiscale_spline"}
-
-_FOR_IMAGES: dict[str, Callable[[tuple[int, int, int], int], dict[str, Any]]] = {
-    "image_flow": lambda shape, levels: {"shape": shape, "grey_levels": levels},
-    "multiscale_realnvp": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
-    "multiscale_spline": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
-    "nice": lambda shape, levels: {"features": shape},
-    "realnvp_cifar10": lambda shape, levels: {},
-    "realnvp_imagenet32": lambda shape, levels: {},
-}
-
-_OF_LEVELS = {"image_flow"}
-"""Architectures that take x in [0, levels] itself."""
-
-
-def _with_logit(flow: Flow, logit: Logit) -> Flow:
-    """The flow behind the logit, so that one :class:`Flow` holds the density of x and all its Jacobians."""
-    whole = Flow(Composition([logit, flow.bijection]), flow.base, flow.event_shape)
-    whole.recipe = flow.recipe
-    return whole
 
 
 def _read(data: Any, levels: int | None, layout: str | None) -> ImageSet:

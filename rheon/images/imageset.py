@@ -58,13 +58,16 @@ class ImageSet:
         images = self.images[rows] if isinstance(self.images, np.ndarray) else self.images.take(rows)
         return self._with(images, rows)
 
-    def some(self, most: int) -> NDArray[np.uint8]:
+    def fewer(self, most: int) -> "ImageSet":
         """All images that are an array; of others, chosen at random, those that fit into so many bytes."""
         if isinstance(self.images, np.ndarray):
-            return self.images
+            return self
         n = max(8, most // prod(self.images.shape[1:]))
-        rows = np.random.default_rng(0).permutation(len(self))[:n]
-        return self.images[np.sort(rows)]
+        return self.take(np.sort(np.random.default_rng(0).permutation(len(self))[:n]))
+
+    def some(self, most: int) -> NDArray[np.uint8]:
+        """The images of :meth:`fewer`, in memory."""
+        return self.fewer(most).array
 
     def split(self, fraction: float, seed: int = 0) -> tuple["ImageSet", "ImageSet"]:
         """(images to learn from, images held out), at random; no pixel of a picture is in both."""

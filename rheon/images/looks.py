@@ -1,7 +1,8 @@
 """What a model of images holds, as arrays to look at.
 
 Every function takes an :class:`~rheon.images.ImageDensity` that has learned something, and gives whole grey
-levels (…, C, H, W), ready for :func:`rheon.reports.sheet`; ``bits_map`` gives bits.
+levels (…, C, H, W), ready for :func:`rheon.reports.sheet`; ``bits_map`` gives bits. The flow of a
+class-conditional one is told the most probable class of each image.
 """
 
 import math
@@ -18,7 +19,6 @@ from rheon.bijections import Logit
 from rheon.elementwise import Elementwise
 from rheon.errors import DataError, RheonError, whole
 from rheon.images.density import ImageDensity
-from rheon.images.noise import image_noise
 
 TEMPERATURES = (0.0, 0.5, 0.7, 0.8, 0.9, 1.0)
 
@@ -28,7 +28,8 @@ def at_temperatures(
 ) -> NDArray[np.uint8]:
     """x = f⁻¹(T z) for the same n draws of z at each temperature T: (len(temperatures), n, C, H, W).
 
-    At T = 0 there is one image, that of z = 0; towards 1 draws become as varied as the data.
+    At T = 0 there is one image, that of z = 0; towards 1 draws become as varied as the data. Of a
+    class-conditional model they are of its classes in turn.
 
     Reference: Kingma, Dhariwal, *Glow: Generative Flow with Invertible 1×1 Convolutions*, 2018,
     arXiv:1807.03039, section 6.
@@ -40,7 +41,8 @@ def at_temperatures(
     """
     flow = model.fitted
     z = flow.base.sample(n, generator=torch.Generator().manual_seed(seed))
-    return np.stack([_images(model, T * z) for T in temperatures])
+    context = None if model.classes is None else model.classes.context(torch.arange(n) % len(model.classes))
+    return np.stack([_images(model, T * z, context) for T in temperatures])
 
 
 def interpolation(model: ImageDensity, corners: Any, steps: int = 8, seed: int = 0) -> NDArray[np.uint8]:
@@ -48,7 +50,8 @@ def interpolation(model: ImageDensity, corners: Any, steps: int = 8, seed: int =
 
         z = cos φ (cos φ' z_1 + sin φ' z_2) + sin φ (cos φ' z_3 + sin φ' z_4),    φ, φ' from 0 to π/2,
 
-    which keeps |z| where a typical latent has it, where straight lines would cut through the middle.
+    which keeps |z| where a typical latent has it, where straight lines would cut through the middle. What a
+    class-conditional flow is told goes from class to class by the squares of the weights, which sum to 1.
 
     Reference: Dinh, Sohl-Dickstein, Bengio, *Density estimation using Real NVP*, 2017, arXiv:1605.08803,
     section 4.2 (whose grid also runs on beyond the images, to 2π).
@@ -64,7 +67,7 @@ def interpolation(model: ImageDensity, corners: Any, steps: int = 8, seed: int =
     >>> interpolation(model, np.zeros((4, 8, 8), np.uint8), steps=5).shape
     (5, 5, 1, 8, 8)
     """
-    z = _latents(model, corners, seed)
+    z, context = _latents(model, corners, seed)
     if len(z) != 4:
         raise DataError(f"interpolation is between 4 images, got {len(z)}.")
     angles = torch.linspace(0, math.pi / 2, whole("steps", steps, 2), dtype=z.dtype)
@@ -72,7 +75,7 @@ def interpolation(model: ImageDensity, corners: Any, steps: int = 8, seed: int =
     cos[-1] = 0  # of a right angle, which no floating point number is
     weights = torch.stack([torch.outer(u, v) for u in (cos, sin) for v in (cos, sin)], -1)
     mixed = (weights.flatten(0, 1) @ z.flatten(1)).unflatten(1, z.shape[1:])
-    found = _images(model, mixed)
+    found = _images(model, mixed, None if context is None else weights.flatten(0, 1).square() @ context)
     return found.reshape(steps, steps, *found.shape[1:])
 
 
@@ -91,11 +94,11 @@ def scales(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[np.uint8]
     (3, 3, 1, 8, 8)
     """
     flow = model.fitted
-    z = _latents(model, images, seed)
+    z, context = _latents(model, images, seed)
     kept = flow.split_latents(z)
     drawn = flow.split_latents(flow.base.sample(len(z), generator=torch.Generator().manual_seed(seed)))
     return np.stack(
-        [_images(model, flow.join_latents([*drawn[:j], *kept[j:]])) for j in range(len(kept) + 1)]
+        [_images(model, flow.join_latents([*drawn[:j], *kept[j:]]), context) for j in range(len(kept) + 1)]
     )
 
 
@@ -107,7 +110,7 @@ def reconstruction(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[n
     >>> bool((reconstruction(model, x)[0] == 7).all())
     True
     """
-    return _images(model, _latents(model, images, seed))
+    return _images(model, *_latents(model, images, seed))
 
 
 def nearest(
@@ -156,7 +159,7 @@ def bits_map(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[np.floa
     if any(len(shape) != 3 for shape in flow.latent_shapes):
         raise RheonError("bits_map needs a flow of images: in this one the latents have no places.")
     maps = []
-    for x in _tiles(model, images, seed):
+    for x, context in model.dequantised(images, seed):
         placed = torch.zeros(len(x), height, width, dtype=torch.float64)
 
         def add(nats: Tensor, placed: Tensor = placed) -> None:
@@ -166,7 +169,7 @@ def bits_map(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[np.floa
 
         scalar = type(flow.base)((1,)).to(x)
         with torch.no_grad(), _slopes(flow, add):
-            z, log_det = flow.bijection(x)
+            z, log_det = flow.bijection(x, context)
             total = flow.base.log_prob(z) + log_det
             for latent in flow.split_latents(z):
                 add(scalar.log_prob(latent.reshape(-1, 1)).view_as(latent))
@@ -200,22 +203,21 @@ def _slopes(flow: nn.Module, add: Any) -> Iterator[None]:
             hook.remove()
 
 
-def _tiles(model: ImageDensity, images: Any, seed: int) -> Iterator[Tensor]:
-    """The images, dequantised, as many at once as the model takes."""
-    k = model.read(images).images
-    for start in range(0, len(k), model.tile):
-        part = k[start : start + model.tile]
-        yield torch.from_numpy(part) + image_noise(part, seed, 0)
+@torch.no_grad()
+def _latents(model: ImageDensity, images: Any, seed: int) -> tuple[Tensor, Tensor | None]:
+    """z of the images, and what the flow was told of them."""
+    tiles = list(model.dequantised(images, seed))
+    z = torch.cat([model.fitted.bijection(x, context)[0] for x, context in tiles])
+    contexts = [context for _, context in tiles if context is not None]
+    return z, torch.cat(contexts) if contexts else None
 
 
 @torch.no_grad()
-def _latents(model: ImageDensity, images: Any, seed: int) -> Tensor:
-    return torch.cat([model.fitted.bijection(x)[0] for x in _tiles(model, images, seed)])
-
-
-@torch.no_grad()
-def _images(model: ImageDensity, z: Tensor) -> NDArray[np.uint8]:
-    return _grey(model, torch.cat([model.fitted.bijection.inverse(part)[0] for part in z.split(model.tile)]))
+def _images(model: ImageDensity, z: Tensor, context: Tensor | None) -> NDArray[np.uint8]:
+    parts = z.split(model.tile)
+    contexts = [None] * len(parts) if context is None else context.split(model.tile)
+    both = zip(parts, contexts, strict=True)
+    return _grey(model, torch.cat([model.fitted.bijection.inverse(*of_part)[0] for of_part in both]))
 
 
 def _grey(model: ImageDensity, x: Tensor) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ Reference: Theis, van den Oord, Bethge, *A note on the evaluation of generative 
 arXiv:1511.01844.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,30 +22,35 @@ from rheon.images.augment import Augmentation
 from rheon.images.pixels import Pixels
 from rheon.noise import bits_of
 
+Contexts = Callable[[Tensor], Tensor]
+"""Rows (B,) → what a conditional flow is told of them, (B, M)."""
+
 
 @dataclass(frozen=True)
 class Dequantised:
     """A training source: uint8 images stay uint8 until the step that needs them, which adds fresh noise.
 
     ``images`` are a tensor (N, C, H, W), or cut out and decoded as they are wanted; ``augment`` is what is
-    done to them before.
+    done to them before, ``contexts`` what a conditional flow is told of them.
     """
 
     images: Tensor | Pixels
     augment: tuple[Augmentation, ...] = ()
+    contexts: Contexts | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, None]:
-        """Those images plus uniform noise on [0, 1), float32."""
+    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Those images plus uniform noise on [0, 1), float32, and their context."""
         if isinstance(self.images, Tensor):
             k = self.images[rows]
         else:
             k = torch.from_numpy(self.images.draw(rows.cpu().numpy(), generator)).to(rows.device)
         for change in self.augment:
             k = change(k, generator)
-        return k + torch.rand(k.shape, generator=generator, device=k.device), None
+        x = k + torch.rand(k.shape, generator=generator, device=k.device)
+        return x, None if self.contexts is None else self.contexts(rows)
 
     def expect(self, rows: Tensor, generator: torch.Generator) -> None:
         """Lets workers begin with the rows that the next batch will be asked for."""

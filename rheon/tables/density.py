@@ -119,8 +119,10 @@ class TableDensity(Density):
         return Settings(**{**defaults, **changes})
 
     def training(
-        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None
+        self, data: Any, settings: Settings, checkpoints: Checkpoints | None = None, labels: Any = None
     ) -> Generator[Record, None, None]:
+        if labels is not None:
+            raise RheonError("labels are for images; of a table, name the column of the class in given=.")
         table = open_table(data)
         self._take_schema(self.schema_of(table))
         self.history = []

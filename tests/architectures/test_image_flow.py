@@ -55,8 +55,7 @@ def test_each_pixel_answers_to_the_coarser_ones_alone():
 def test_the_rest_follows_the_chain_rule_down_to_one_scalar():
     # An odd image has no scale: its places go from coarse to fine, and each group doubles what is known.
     flow = perturbed(image_flow((1, 3, 3), 4), scale=0.5)
-    x = events(flow, 1)
-    answers = answers_of(flow, x, 4)
+    answers = torch.stack([answers_of(flow, x, 4) for x in events(flow, 8).split(1)]).any(0)
     places = flow.bijection.bijections[1].order
     assert places.tolist() == [0, 8, 4, 2, 6, 1, 3, 5, 7]
     ends = [1, 2, 3, 5, 9]

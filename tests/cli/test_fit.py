@@ -6,6 +6,7 @@ import re
 import signal
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -197,3 +198,30 @@ def test_tensorboard_that_is_missing(here, rheon, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     shown = rheon("fit moons --tensorboard runs")
     assert (shown.code, "pip install 'rheon[tensorboard]'" in shown.err) == (2, True)
+
+
+def test_labels_that_come_with_images_are_learned(here, rheon):
+    words = "fit digits --labels --steps 30 --batch-size 32 --threads 1"
+    shown = rheon(words)
+    assert shown.code == 0
+    assert re.search(r"given the class +\d\.\d{3} ±", shown.out)
+    assert re.search(r"most probable class is the label's: \d+\.\d %", shown.out)
+    model = library.load(here / "digits.rheon")
+    assert model.classes.names == tuple("0123456789")
+    drawn = rheon("sample digits.rheon -n 3 --label 7 --seed 1 --out new.npy")
+    assert drawn.code == 0
+    assert np.array_equal(np.load("new.npy"), model.sample(3, label=7, seed=1))
+    assert "'x' is of no class" in rheon("sample digits.rheon --label x --out new.npy").err
+    np.save("some.npy", load_digits().images[:6])
+    assert rheon("score digits.rheon some.npy --out scores.parquet").code == 0
+    table = pq.read_table(here / "scores.parquet").to_pydict()
+    posterior = model.classify(load_digits().images[:6])
+    assert table["most_probable_class"] == [str(c) for c in posterior.argmax(1)]
+    np.testing.assert_array_equal(table["class_probability"], posterior.max(1))
+    np.testing.assert_array_equal(table["log_prob_nats"], model.log_prob(load_digits().images[:6]))
+
+
+def test_labels_are_for_images_that_have_some(here, rheon):
+    assert "labels are for images" in rheon("fit moons --labels --steps 2").err
+    np.save("bare.npy", load_digits().images)
+    assert "came without any" in rheon("fit bare.npy --labels --steps 2").err

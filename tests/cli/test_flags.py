@@ -69,5 +69,13 @@ def test_every_field_is_told(cls):
 
 
 def test_tables_are_no_flags():
-    assert list(plain_fields(Run)) == ["data", "out", "architecture", "levels", "test_share", "tensorboard"]
+    assert list(plain_fields(Run)) == [
+        "data",
+        "out",
+        "architecture",
+        "levels",
+        "labels",
+        "test_share",
+        "tensorboard",
+    ]
     assert set(plain_fields(Settings)) == {field.name for field in dataclasses.fields(Settings)}

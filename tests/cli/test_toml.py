@@ -44,11 +44,12 @@ def test_every_choice_is_there_and_explained():
 
 def test_printed_it_is_accepted_back(here, rheon):
     np.save("colours.npy", np.zeros((12, 4, 4, 3), np.uint8))
-    for data, learning_rate in (("moons", 0.005), ("colours.npy", 0.01)):
+    for data, model in (("moons", library.TableDensity()), ("colours.npy", library.ImageDensity())):
         printed = rheon(f"fit {data} --print-config --seed 3 --clip none")
         assert (printed.code, printed.err) == (0, "")
         values = tomllib.loads(printed.out)
-        assert values["training"]["learning_rate"] == learning_rate, "as suits the kind of data"
+        own = model.settings().learning_rate
+        assert values["training"]["learning_rate"] == own, "as suits the kind of data"
         (here / "run.toml").write_text(printed.out)
         assert rheon("fit --config run.toml --print-config").out == printed.out
     assert {file.name for file in here.iterdir()} == {"colours.npy", "run.toml"}

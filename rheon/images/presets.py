@@ -1,0 +1,83 @@
+"""The architectures of images by name, with the arguments that suit images of a given shape."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rheon.architectures import ARCHITECTURES
+from rheon.bijections import Composition, Logit
+from rheon.errors import DataError, RheonError
+from rheon.flow import Flow
+
+Shape = tuple[int, int, int]
+"""(C, H, W)."""
+
+
+def check_named(name: str) -> None:
+    """Refuses a name that stands for no architecture of images."""
+    if not is_known(full_name(name)):
+        known = ", ".join((*_SHORT, *_ARGUMENTS))
+        raise RheonError(f"architecture {name!r} is not known for images; there are {known}.")
+
+
+def is_known(name: str) -> bool:
+    """Whether ``rheon.architectures`` has images for this one of its names."""
+    return name in _ARGUMENTS
+
+
+def full_name(name: str) -> str:
+    """The name in ``rheon.architectures`` of what is meant where the data are images.
+
+    >>> full_name("realnvp")
+    'multiscale_realnvp'
+    """
+    return _SHORT.get(name, name)
+
+
+def untrained(name: str, shape: Shape, levels: int, context_features: int, seed: int) -> Flow:
+    """A flow of images of this shape and number of grey levels, given a context of so many features."""
+    name = full_name(name)
+    chosen = _ARGUMENTS[name](shape, levels)
+    return ARCHITECTURES[name](**chosen, context_features=context_features, seed=seed)
+
+
+def of_levels(flow: Flow) -> bool:
+    """Whether it is one of x in [0, levels] itself, that gives whole levels their probabilities."""
+    return flow.recipe is not None and flow.recipe.name in _OF_LEVELS
+
+
+def behind_logit(flow: Flow, logit: Logit) -> Flow:
+    """The flow behind the logit, so that one :class:`Flow` holds the density of x and all its Jacobians."""
+    whole = Flow(Composition([logit, flow.bijection]), flow.base, flow.event_shape, flow.context_features)
+    whole.recipe = flow.recipe
+    return whole
+
+
+def scales(shape: Sequence[int]) -> int:
+    """Levels for images of this shape: as many as leave 2×2 pixels, at most 3."""
+    _, height, width = shape
+    if height % 2 or width % 2:
+        raise DataError(
+            f"images of {height}×{width} pixels: multi-scale flows halve both sides, so both must be even; "
+            f"pad to {height + height % 2}×{width + width % 2}, or take 'nice', which suits any size."
+        )
+    fits = [
+        n
+        for n in (1, 2, 3)
+        if height % 2**n == 0 and width % 2**n == 0 and min(height, width) >= 2 ** (n + 1)
+    ]
+    return max(fits, default=1)
+
+
+_SHORT = {"realnvp": "multiscale_realnvp", "spline": "multiscale_spline"}
+
+_ARGUMENTS: dict[str, Callable[[Shape, int], dict[str, Any]]] = {
+    "image_flow": lambda shape, levels: {"shape": shape, "grey_levels": levels},
+    "multiscale_realnvp": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
+    "multiscale_spline": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
+    "nice": lambda shape, levels: {"features": shape},
+    "realnvp_cifar10": lambda shape, levels: {},
+    "realnvp_imagenet32": lambda shape, levels: {},
+}
+
+_OF_LEVELS = {"image_flow"}
+"""Architectures that take x in [0, levels] itself."""
