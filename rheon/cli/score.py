@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from rheon.cli.console import note, say
 from rheon.cli.flags import given
 from rheon.cli.image_options import Pictures
 from rheon.cli.numbers import Count, Seed
 from rheon.cli.paths import TABLE_SUFFIXES, check_data, check_file
-from rheon.errors import DataError
+from rheon.errors import DataError, RheonError
 from rheon.storage import read_config
 
 _MEANS = ("bits_per_dim", "log_prob_nats")
@@ -31,6 +33,7 @@ def score(
     out: Path | None = None,
     draws: Count = 1,
     seed: Seed = 0,
+    anomaly: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     pictures: GivenPictures = None,
 ) -> None:
     """Gives every image or row its log-density, and prints the mean with its standard error.
@@ -41,12 +44,16 @@ def score(
         out: The file to write, .csv, .tsv, .parquet, .arrow or .feather; none unless given.
         draws: Of the dequantisation noise of images and of numbers on a grid: more give a tighter bound.
         seed: Of that noise, and of fresh draws.
+        anomaly: Of images, adds to OUT the columns typicality, complexity and latent_norm, higher for odder
+            images; complexity is the one to go by.
         pictures: What images are made of pictures: as in the fit.
     """
     config = read_config(model)
     check_data(data)
     if out is not None:
         check_file(out, TABLE_SUFFIXES, data)
+    if anomaly and (out is None or config["kind"] != "image"):
+        raise RheonError("--anomaly is for models of images, and adds columns to --out: give a file to write")
 
     from rheon.images import ImageDensity
     from rheon.models import load
@@ -55,7 +62,7 @@ def score(
     loaded = load(model)
     images = isinstance(loaded, ImageDensity)
     parts = (
-        _of_images(loaded, data, draws, seed, Pictures(**(pictures or {})))
+        _of_images(loaded, data, draws, seed, Pictures(**(pictures or {})), anomaly)
         if images
         else _of_rows(loaded, data, draws, seed)
     )
@@ -139,11 +146,12 @@ def _of_rows(model: Any, data: str, draws: int, seed: int) -> Iterator[tuple[dic
 
 
 def _of_images(
-    model: Any, data: str, draws: int, seed: int, pictures: Pictures
+    model: Any, data: str, draws: int, seed: int, pictures: Pictures, anomaly: bool
 ) -> Iterator[tuple[dict[str, Any], Any]]:
     import numpy as np
 
     from rheon.cli.data import notes, read_to_score
+    from rheon.images import anomaly_scores
 
     given = read_to_score(data, seed, model.levels, None, pictures.preparation())
     for line in notes(given):
@@ -156,4 +164,7 @@ def _of_images(
         posterior = model.classify(images, draws=draws, seed=seed)
         told = [model.classes.names[c] for c in posterior.argmax(1)]
         scores |= {"most_probable_class": told, "class_probability": posterior.max(1)}
+    if anomaly:
+        odd = anomaly_scores(model, images, seed)
+        scores |= {name: values for name, values in odd.items() if name != "nll"}
     yield {"index": np.arange(len(images)), **named, **scores}, ()

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from rheon.bijections import Logit
 from rheon.elementwise import Elementwise
 from rheon.errors import DataError, RheonError, whole
+from rheon.flow import Flow
 from rheon.images.density import ImageDensity
+from rheon.images.presets import of_levels
 
 TEMPERATURES = (0.0, 0.5, 0.7, 0.8, 0.9, 1.0)
 
@@ -145,9 +147,11 @@ def nearest(
 def bits_map(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[np.float64]:
     """Where the bits of each image are: (N, H, W), bits per pixel; their sum is -log2 p(x).
 
-    Every part of log p = log p_Z(f(x)) + Σ log|det| that has a place (a latent, the log-slope of a coupling's
-    map or of the logit) is shared out evenly among the pixels of its place; parts without one (ActNorm, 1×1
-    convolutions: the same for all pixels) among all. A map of a coarse scale so is as coarse as the scale.
+    Of ``"image_flow"``, which tells every value once given coarser ones, each value has -log2 of its own
+    probability. Of other flows every part of log p = log p_Z(f(x)) + Σ log|det| that has a place (a latent,
+    the log-slope of a coupling's map or of the logit) is shared out evenly among the pixels of its place;
+    parts without one (ActNorm, 1×1 convolutions: the same for all pixels) among all. A map of a coarse scale
+    so is as coarse as the scale.
 
     >>> from rheon.images import ImageDensity
     >>> model, x = ImageDensity("realnvp").fit("digits", steps=2), np.zeros((1, 8, 8), np.uint8)
@@ -156,6 +160,10 @@ def bits_map(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[np.floa
     ((1, 8, 8), True)
     """
     flow, (_, height, width) = model.fitted, model.shape
+    if of_levels(flow):
+        return np.concatenate(
+            [_bits_of_values(flow, x, context) for x, context in model.dequantised(images, seed)]
+        )
     if any(len(shape) != 3 for shape in flow.latent_shapes):
         raise RheonError("bits_map needs a flow of images: in this one the latents have no places.")
     maps = []
@@ -176,6 +184,37 @@ def bits_map(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[np.floa
         rest = (total.double() - placed.sum((1, 2))) / (height * width)
         maps.append((placed + rest[:, None, None]) / -math.log(2))
     return torch.cat(maps).numpy()
+
+
+@torch.no_grad()
+def _bits_of_values(flow: Flow, x: Tensor, context: Tensor | None) -> NDArray[np.float64]:
+    """(B, H, W), of a flow in which each value goes, as it is, through one map and no more."""
+    scalar = type(flow.base)((1,)).to(x)
+    places = torch.arange(x[0].numel(), dtype=x.dtype).view_as(x[:1])  # the maps are given their own places
+    bits = torch.empty(x.flatten(1).shape, dtype=torch.float64)
+    for (place, _, _), (_, y, log_dy) in zip(
+        _maps(flow, places, None if context is None else context[:1]), _maps(flow, x, context), strict=True
+    ):
+        log_p = scalar.log_prob(y.reshape(-1, 1)).view_as(y) + log_dy
+        bits[:, place.flatten().long()] = log_p.flatten(1).double() / -math.log(2)
+    found: NDArray[np.float64] = bits.view(x.shape).sum(1).numpy()
+    return found
+
+
+def _maps(flow: Flow, x: Tensor, context: Tensor | None) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """What each map is given and what it gives, x, y and log dy/dx, in turn."""
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    hooks = [
+        module.register_forward_hook(lambda module, args, output: seen.append((args[0], *output)))
+        for module in flow.modules()
+        if isinstance(module, Elementwise)
+    ]
+    try:
+        flow.bijection(x, context)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from PIL import Image
 
 import rheon as library
 from rheon.datasets import TOYS, load_digits
+from rheon.images import anomaly_scores
 from rheon.tables import read_table
 from rheon.tables.continuous import TILE
 
@@ -35,7 +36,9 @@ def test_draws_and_seed_reach_the_bound(models, here, rheon):
     found = pyarrow.csv.read_csv(here / "scores.csv")["log_prob_nats"].to_numpy()
     model = library.load(models / "digits.rheon")
     np.testing.assert_array_equal(found, model.log_prob(images, draws=3, seed=5))
-    assert (found != model.log_prob(images)).all()
+    assert not np.array_equal(found, model.log_prob(images)), (
+        "to the last bits: the noise changes no probability"
+    )
 
 
 def test_pictures_in_files_are_named(models, here, rheon):
@@ -47,6 +50,20 @@ def test_pictures_in_files_are_named(models, here, rheon):
     assert table["name"] == ["1.png", "2.png"]
     expected = library.load(models / "digits.rheon").log_prob(load_digits().images[1:3])
     np.testing.assert_array_equal(table["log_prob_nats"], expected)
+
+
+def test_anomaly_scores_are_columns(models, here, rheon):
+    np.save("some.npy", load_digits().images[:20])
+    assert rheon(f"score {models}/digits.rheon some.npy --anomaly --out scores.parquet").code == 0
+    table = pq.read_table(here / "scores.parquet").to_pydict()
+    expected = anomaly_scores(library.load(models / "digits.rheon"), load_digits().images[:20])
+    for name in ("typicality", "complexity", "latent_norm"):
+        np.testing.assert_array_equal(table[name], expected[name])
+    for words in (
+        f"{models}/digits.rheon some.npy --anomaly",
+        f"{models}/moons.rheon moons --anomaly --out a.csv",
+    ):
+        assert "--anomaly is for models of images" in rheon(f"score {words}").err
 
 
 def test_rows(models, here, rheon):

@@ -109,6 +109,22 @@ def test_bits_stand_where_they_arise():
     np.testing.assert_allclose(bits.reshape(3, 4, 2, 4, 2).sum((2, 4)), blocks, atol=2e-4)
 
 
+@pytest.mark.parametrize("colours", [1, 3])
+def test_of_image_flow_each_value_has_the_bits_of_its_own_probability(colours):
+    """The last phase to be told is (1, 0): its pixels' probabilities sum to 1, and move no others' bits."""
+    images = np.random.default_rng(0).integers(0, 4, (80, 8, 8, colours), dtype=np.uint8).cumsum(2) % 5
+    model = ImageDensity(levels=5).fit(images, settings=Settings(steps=20, threads=1))
+    bits = looks.bits_map(model, images[:9])
+    np.testing.assert_allclose(bits.sum((1, 2)), colours * 64 * model.bits_per_dim(images[:9]), rtol=1e-6)
+    every = np.repeat(images[:1], 5**colours, 0)
+    every[:, 3, 4] = np.stack(np.meshgrid(*colours * [range(5)]), -1).reshape(-1, colours)
+    of_each = looks.bits_map(model, every)
+    assert (2 ** -of_each[:, 3, 4]).sum() == pytest.approx(1, abs=1e-4)
+    others = of_each.copy()
+    others[:, 3, 4] = 0
+    np.testing.assert_allclose(others, np.broadcast_to(others[0], others.shape), atol=1e-5)
+
+
 def test_a_flow_of_vectors_has_no_places():
     model = ImageDensity(lambda shape: nice(shape, hidden=(8,))).fit(DIGITS, steps=2)
     with pytest.raises(RheonError, match="places"):
