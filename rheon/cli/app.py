@@ -29,6 +29,8 @@ Examples:
   rheon sample digits.rheon -n 64 --out new.png     draw 64 new ones
   rheon score digits.rheon digits --out s.csv       how likely is each of them
   rheon look digits.rheon digits --out pictures     what does it hold, scale by scale
+  rheon report digits.rheon --data digits           what is it worth: a page
+  rheon check digits.rheon                          is its density one
   rheon info digits.rheon                           what is this model
 """
 
@@ -73,6 +75,19 @@ images, what each scale holds (finer latents drawn anew), images from their
 latents, the nearest images to draws, and where in an image its bits are.
 
 Example: rheon look digits.rheon digits --out pictures""",
+    "report": """Write a report on a model: one HTML file that loads nothing.
+
+Verdicts first, each with its number: likelihood beside simpler models, checks
+of the density, and with --data how far its draws are from rows or images that
+it did not learn from. Shows no row of the data.
+
+Example: rheon report m.rheon --data test.csv""",
+    "check": """Check that a model's density is one.
+
+The battery of rheon.check_flow on the trained flows; exit code 1 where a
+check fails.
+
+Example: rheon check m.rheon""",
     "info": """Say what a model is, without loading it.
 
 Example: rheon info digits.rheon""",

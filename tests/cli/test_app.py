@@ -56,7 +56,7 @@ def test_nothing_heavy_is_loaded_to_help_to_refuse_and_to_inform(words, models):
 def test_without_words_the_verbs_and_an_example_of_each(rheon):
     shown = rheon("")
     assert shown.code == 0
-    for verb in ("fit", "sample", "score", "look", "info"):
+    for verb in ("fit", "sample", "score", "look", "report", "check", "info"):
         assert f"  rheon {verb} " in shown.out
     assert rheon("--help").out == shown.out
 

@@ -1,0 +1,91 @@
+"""The report of a model: what it is, how well it does, what it holds, and whether it is right."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rheon.evaluation import check_flow
+from rheon.flow import Flow
+from rheon.images import ImageDensity
+from rheon.reports.curve import training_curve
+from rheon.reports.of_images import image_findings
+from rheon.reports.of_rows import row_findings
+from rheon.reports.page import Facts, Picture, Section, Verdict, page
+from rheon.reports.verdicts import battery, likelihood, round_trip, training
+from rheon.tables import TableDensity
+
+Model = ImageDensity | TableDensity
+
+_SECONDS = 20.0
+
+
+def report(model: Model, name: str, data: Any = None, *, seed: int = 0) -> str:
+    """One HTML file about a model, complete in itself.
+
+    Args:
+        model: a fitted or loaded density.
+        name: what to call it.
+        data: rows or images that it did not learn from, to set beside its draws; without them the report has
+            what the model directory records, and draws.
+        seed: of the draws, and of the checks.
+
+    >>> from rheon.datasets import load_digits
+    >>> images = load_digits().images
+    >>> html = report(ImageDensity("realnvp").fit(images, steps=2), "digits", images[:40])
+    >>> html.count("<figure>") > 3
+    True
+    """
+    verdicts = [*likelihood(model.info.get("figures", {})), *training(model.info.get("training", {}))]
+    verdicts += _checked(model, seed)
+    if isinstance(model, ImageDensity):
+        found, sections = image_findings(model, data, seed)
+    else:
+        found, sections = row_findings(model, data, seed)
+    return page(f"Report on {name}", [*verdicts, *found], [*_about(model), *sections, *_settings(model)])
+
+
+def _checked(model: Model, seed: int) -> Iterator[Verdict]:
+    """Invariants, measured on this very model."""
+    for flow in flows_of(model)[:1]:  # the others of an ensemble are of the same make
+        yield battery(check_flow(flow, seed=seed, seconds=_SECONDS))
+    error = model.info.get("figures", {}).get("round_trip_error")
+    if error is not None:
+        yield round_trip(error, "grey levels" if isinstance(model, ImageDensity) else "standard deviations")
+
+
+def _about(model: Model) -> Iterator[Section]:
+    data, figures = model.info.get("data", {}), model.info.get("figures", {})
+    if data:
+        yield Section("Data", [_facts(data)])
+    parts: list[str | Facts | Picture] = [_facts(figures)] if figures else []
+    records = [record.as_dict() for record in model.history] or list(map(json.loads, model.log.splitlines()))
+    if records:
+        parts.append(Picture(training_curve(records, model.unit), "Training and validation."))
+    if parts:
+        yield Section("Likelihood", parts)
+
+
+def _settings(model: Model) -> Iterator[Section]:
+    facts = {**model.info.get("training", {}), **model.info.get("settings", {})}
+    if facts:
+        yield Section("Settings", [_facts(facts)])
+
+
+def flows_of(model: Model) -> list[Flow]:
+    """The flows of a model that are densities by themselves, with nothing given."""
+    parts = [model.fitted] if isinstance(model, ImageDensity) else model.parts
+    return [part for part in parts if isinstance(part, Flow) and not part.context_features]
+
+
+def _facts(facts: Mapping[str, Any]) -> Facts:
+    rows: list[tuple[str, Any]] = []
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            rows += [(f"{key.replace('_', ' ')}: {k.replace('_', ' ')}", _flat(v)) for k, v in value.items()]
+        else:
+            rows.append((key.replace("_", " "), _flat(value)))
+    return Facts((), rows)
+
+
+def _flat(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
