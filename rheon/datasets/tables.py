@@ -42,7 +42,7 @@ def clinic(n: int = 1200, seed: int = 0) -> Columns:
     """Visits to a clinic that is not: every kind of column, and missing values, drawn by a seed.
 
     Whoever smokes coughs more and pays more; a measure is missing more often where it is bad; half of the
-    visits cost nothing, and none costs more than 500.
+    visits cost nothing, and none costs more than 300.
     """
     draws = np.random.default_rng(seed)
     sex = draws.choice(["female", "male"], n, p=[0.55, 0.45])
@@ -53,7 +53,7 @@ def clinic(n: int = 1200, seed: int = 0) -> Columns:
     weight = 22 * (height / 100) ** 2 * np.exp(draws.normal(0, 0.15, n))
     coughs = draws.poisson(np.where(smokes, 4.0, 1.0))
     pressure = 100 + 0.5 * age + 0.2 * weight + draws.normal(0, 8, n)
-    cost = np.minimum(draws.gamma(2, 40 + 30 * smokes + age, n), 500)
+    cost = np.minimum(draws.gamma(2, 40 + 30 * smokes + age, n), 300)
     cost[draws.random(n) < 0.5] = 0
     days = draws.integers(0, 1400, n)
     first = datetime.date(2021, 1, 4)

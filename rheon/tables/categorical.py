@@ -9,6 +9,9 @@ from torch.nn import functional
 
 from rheon.errors import RheonError
 
+_NONE_ONCE = 0.05
+"""Rows that are added to those whose level came once: so no value is impossible."""
+
 
 class CategoricalHeads(nn.Module):
     """The joint probability of C codes, c_j one of L_j, as a product of masked autoregressive heads.
@@ -20,8 +23,8 @@ class CategoricalHeads(nn.Module):
 
     with p̂_j the smoothed shares of the levels in training and O_j = 0 at first, so that training starts from
     independent columns. ε_j is the probability that a value was never seen (code L_j): by Good and Turing,
-    the share of rows whose level came once. All conditionals sum to one, and so does the product. Codes are
-    taken in the order of their numbers of levels.
+    the share of rows whose level came once, and a little where none did. All conditionals sum to one, and so
+    does the product. Codes are taken in the order of their numbers of levels.
 
     Reference: Germain, Gregor, Murray, Larochelle, *MADE: Masked Autoencoder for Distribution Estimation*,
     2015, arXiv:1502.03509; Good, *The population frequencies of species and the estimation of population
@@ -104,7 +107,7 @@ class CategoricalHeads(nn.Module):
             counts = torch.bincount(codes[:, j], minlength=level).double()
             self.shares[k, 0, :level] = ((counts + 0.5) / (n + 0.5 * level)).log().float()
             once = float((counts == 1).sum())
-            self.unseen[k] = 0.0 if j in closed else (min(once, n / 2) + 1) / (n + 2)
+            self.unseen[k] = 0.0 if j in closed else (min(once, n / 2) + _NONE_ONCE) / (n + 1)
 
     def forward(self, codes: Tensor, context: Tensor | None = None) -> Tensor:
         """log p(c | g), (B,), in nats, of codes (B, C) and context (B, M)."""

@@ -5,14 +5,15 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from rheon.errors import ModelError
 from rheon.tables.encoding import Encoding
 
 _MOST = 32
-_KNOTS = 65
+_IMAGES = np.linspace(-3, 3, 65)
+"""Of the quantiles that are kept."""
 
 
 class Features:
@@ -20,7 +21,7 @@ class Features:
 
     A code becomes one 0-or-1 feature for each of its frequent levels but the commonest; ordered levels also a
     number, Φ⁻¹ of the share of training rows below the middle of the level. A number becomes Φ⁻¹ of its
-    smoothed rank among training rows, from -3 to 3, and 0 where there is none. A level never seen has zeros.
+    rank among training rows, from -3 to 3, and 0 where there is none. A level never seen has zeros.
 
     Args:
         codes: for each code a table of its levels' features, (L_j + 1, m_j).
@@ -45,9 +46,9 @@ class Features:
             counts = np.bincount(seen[(seen >= 0) & (seen < levels)], minlength=levels)
             ordered = len(column.categories) if column.kind == "ordinal" else 0
             tables.append(_table(counts, ordered))
-        shares = np.linspace(0, 1, _KNOTS)
+        shares = ndtr(_IMAGES)
         knots = [np.quantile(column[~np.isnan(column)], shares) if _any(column) else shares for column in y.T]
-        return cls(tables, torch.from_numpy(np.reshape(knots, (-1, _KNOTS))))
+        return cls(tables, torch.from_numpy(np.reshape(knots, (-1, len(_IMAGES)))))
 
     def of(self, codes: NDArray[np.int64], y: NDArray[np.float64] | None = None) -> Tensor:
         """g of rows; a code that is unknown has zeros, like a level never seen."""
@@ -83,7 +84,7 @@ class Features:
             t.dim() == 2 and len(t) == level + 1 and t.dtype == torch.float32
             for t, level in zip(codes, encoding.levels, strict=True)
         )
-        if not fits or knots.dtype != torch.float64 or knots.dim() != 2 or knots.shape[1] != _KNOTS:
+        if not fits or knots.dtype != torch.float64 or knots.dim() != 2 or knots.shape[1] != len(_IMAGES):
             raise ModelError("the tensors of the features do not fit the columns.")
         if not bool((knots.diff() >= 0).all()):
             raise ModelError("the quantiles of the features do not rise.")
@@ -108,9 +109,8 @@ def _table(counts: NDArray[np.int64], ordered: int) -> Tensor:
 
 
 def _rank(column: NDArray[np.float64], knots: NDArray[np.float64]) -> Tensor:
-    shares = np.linspace(0.0, 1.0, len(knots)) + np.linspace(-1e-9, 1e-9, len(knots))
-    rank = (np.interp(column, knots, shares) + np.interp(-column, -knots[::-1], 1 - shares[::-1])) / 2
-    z = ndtri(rank.clip(0.00135, 0.99865))
+    # From both sides: a value that several quantiles share has the middle of their images.
+    z = (np.interp(column, knots, _IMAGES) + np.interp(-column, -knots[::-1], _IMAGES[::-1])) / 2
     return torch.from_numpy(np.where(np.isnan(column), 0.0, z).astype(np.float32))[:, None]
 
 

@@ -50,7 +50,7 @@ def test_untrained_heads_are_the_shares_of_independent_columns():
     heads = CategoricalHeads(LEVELS)
     heads.prime(codes)
     heads.requires_grad_(False)
-    unseen = [(2 + 1) / 6, (1 + 1) / 6, (1 + 1) / 6]  # levels that came once, and one more
+    unseen = [2.05 / 5, 1.05 / 5, 1.05 / 5]  # levels that came once, and a little
     shares = [(2 + 0.5) / (4 + 2), (1 + 0.5) / (4 + 1), (1 + 0.5) / (4 + 1.5)]
     expected = sum(math.log((1 - e) * p) for e, p in zip(unseen, shares, strict=True))
     assert float(heads(torch.tensor([[0, 0, 0]]))) == pytest.approx(expected, rel=1e-5)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rheon.errors import DataError, ModelError, RheonError
-from rheon.tables import mixed
+from rheon.tables import TableDensity, mixed
 from rheon.tables.encoding import Encoded, Encoding
 from rheon.tables.guessing import guess
 from rheon.tables.independent import Independent
 from rheon.tables.mixed import Mixed, row_noise
-from rheon.training import Settings
+from rheon.training import Checkpoints, Settings
 
 N = 500
 
@@ -205,3 +205,23 @@ def test_the_figure_of_a_grid_is_per_unit_whatever_its_steps_are():
     independent = [Independent(d.encoding, d.encoding.encode(t)) for d, t in zip((a, b), tables, strict=True)]
     simple = [i.log_prob(d.encoding.encode(t)) for i, d, t in zip(independent, (a, b), tables, strict=True)]
     np.testing.assert_allclose(simple[1] - simple[0], math.log(100), atol=1e-9)
+
+
+def test_a_run_that_goes_on_has_the_same_weights(tmp_path):
+    def run(stop=None, folder="c"):
+        model = TableDensity()
+        checkpoints = Checkpoints(tmp_path / folder, tell=print)
+        for record in model.training(rows(), Settings(steps=12, threads=1), checkpoints):
+            if record.step == stop:
+                checkpoints.save()
+                break
+        return model
+
+    wanted = run(folder="other")
+    run(stop=5)
+    assert np.array_equal(run().log_prob(rows()), wanted.log_prob(rows()))
+    run(stop=5)
+    other = TableDensity(given=["word"])
+    records = other.training(rows(), Settings(steps=12, threads=1), Checkpoints(tmp_path / "c", tell=print))
+    with pytest.raises(RheonError, match=r"differs in .*given"):
+        next(records)
