@@ -73,7 +73,7 @@ def _pictures(path: Path, data: str | None, n: int, seed: int) -> dict[str, tupl
     drawn = {"temperatures.png": ("the same draws at temperatures from 0 to 1", temperatures)}
     if data is None:
         return drawn
-    among = read_to_score(data, seed, levels, None).images
+    among = read_to_score(data, seed, levels, None, model.preparation).images
     some = np.random.default_rng(seed).permutation(len(among))[: max(n, 4)]
     images = model.read(among).images[some]
     shown = images[:n]

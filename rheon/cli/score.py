@@ -46,7 +46,7 @@ def score(
         seed: Of that noise, and of fresh draws.
         anomaly: Of images, adds to OUT the columns typicality, complexity and latent_norm, higher for odder
             images; complexity is the one to go by.
-        pictures: What images are made of pictures: as in the fit.
+        pictures: What images are made of pictures; as in the fit unless said.
     """
     config = read_config(model)
     check_data(data)
@@ -62,7 +62,7 @@ def score(
     loaded = load(model)
     images = isinstance(loaded, ImageDensity)
     parts = (
-        _of_images(loaded, data, draws, seed, Pictures(**(pictures or {})), anomaly)
+        _of_images(loaded, data, draws, seed, Pictures(**pictures) if pictures else None, anomaly)
         if images
         else _of_rows(loaded, data, draws, seed)
     )
@@ -146,14 +146,15 @@ def _of_rows(model: Any, data: str, draws: int, seed: int) -> Iterator[tuple[dic
 
 
 def _of_images(
-    model: Any, data: str, draws: int, seed: int, pictures: Pictures, anomaly: bool
+    model: Any, data: str, draws: int, seed: int, pictures: Pictures | None, anomaly: bool
 ) -> Iterator[tuple[dict[str, Any], Any]]:
     import numpy as np
 
     from rheon.cli.data import notes, read_to_score
     from rheon.images import anomaly_scores
 
-    given = read_to_score(data, seed, model.levels, None, pictures.preparation())
+    prepare = model.preparation if pictures is None else pictures.preparation()
+    given = read_to_score(data, seed, model.levels, None, prepare)
     for line in notes(given):
         note(line)
     images = given.images

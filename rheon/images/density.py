@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import numpy as np
@@ -19,8 +19,9 @@ from rheon.images.augment import Augmentation
 from rheon.images.classes import Classes
 from rheon.images.noise import Contexts, Dequantised, image_noise
 from rheon.images.pixels import Pixels
+from rheon.images.preparation import Preparation
 from rheon.images.presets import behind_logit, check_named, is_known, of_levels, untrained
-from rheon.images.reading import ImageSet, read_images, to_layout
+from rheon.images.reading import AS_THEY_ARE, ImageSet, read_images, to_layout
 from rheon.storage import load_module
 from rheon.training import Checkpoints, Record, Settings, Unit, fingerprint
 
@@ -84,6 +85,8 @@ class ImageDensity(Density):
         self.layout = "NCHW"
         self.classes: Classes | None = None
         """The classes that a class-conditional model learned."""
+        self.preparation = Preparation()
+        """What was done with the pictures that it learned from, and is done with those that it scores."""
         self._given_layout = layout
 
     @property
@@ -110,7 +113,7 @@ class ImageDensity(Density):
             self.classes, numbers = Classes.of(images, labels)
         images = replace(images, labels=numbers, classes=None)
         learn, held_out = images.split(0.1, settings.seed)
-        self.levels, self.layout = images.levels, images.layout
+        self.levels, self.layout, self.preparation = images.levels, images.layout, images.preparation
         self.shape = images.images.shape[1:]
         self.flow = self._of_levels(self._build(settings.seed))
         self.info["data"] = {
@@ -278,7 +281,7 @@ class ImageDensity(Density):
         as_learned = tuple(getattr(images, "shape", ()))[1:] == tuple(
             learned[axis] for axis in self.layout[1:]
         )
-        given = _read(images, self.levels, self.layout if as_learned else None)
+        given = _read(images, self.levels, self.layout if as_learned else None, self.preparation)
         if given.images.shape[1:] != self.shape:
             raise DataError(
                 f"images have shape {_times(given.images.shape[1:])}, the model learned {_times(self.shape)} "
@@ -304,9 +307,15 @@ class ImageDensity(Density):
             schema |= {"classes": list(self.classes.names), "class_counts": list(self.classes.counts)}
         return {
             "kind": "image",
-            "preprocessing": {"levels": self.levels, "alpha": self.alpha},
+            "preprocessing": {"levels": self.levels, "alpha": self.alpha, **self._prepared()},
             "schema": schema,
         }
+
+    def _prepared(self) -> dict[str, Any]:
+        if self.preparation == AS_THEY_ARE:
+            return {}
+        of = asdict(replace(self.preparation, size=self.preparation.shape, strict=False))
+        return {"pictures": {name: list(v) if isinstance(v, tuple) else v for name, v in of.items()}}
 
     @classmethod
     def from_files(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
@@ -315,6 +324,9 @@ class ImageDensity(Density):
             name, arguments = config["architecture"]["name"], config["architecture"]["arguments"]
             levels, alpha = config["preprocessing"]["levels"], config["preprocessing"]["alpha"]
             shape, layout = tuple(config["schema"]["shape"]), config["schema"]["layout"]
+            pictures = dict(config["preprocessing"].get("pictures", {}))
+            size = pictures.pop("size", None)
+            preparation = Preparation(tuple(size) if isinstance(size, list) else size, **pictures)
             classes = None
             if "classes" in config["schema"]:
                 classes = Classes(tuple(config["schema"]["classes"]), tuple(config["schema"]["class_counts"]))
@@ -328,6 +340,7 @@ class ImageDensity(Density):
             )
         model = cls(name, levels, alpha)
         model.shape, model.layout, model.classes = shape, layout, classes
+        model.preparation = preparation
 
         weights = {key.removeprefix("flow."): tensor for key, tensor in tensors.items()}
         model.flow = load_module(lambda: model._from_recipe(Recipe(name, arguments)), weights).eval()
@@ -338,8 +351,8 @@ class ImageDensity(Density):
         return model
 
 
-def _read(data: Any, levels: int | None, layout: str | None) -> ImageSet:
-    images = read_images(data, levels=levels, layout=layout)
+def _read(data: Any, levels: int | None, layout: str | None, prepare: Preparation = AS_THEY_ARE) -> ImageSet:
+    images = read_images(data, levels=levels, layout=layout, prepare=prepare)
     if images.left_out and not isinstance(data, ImageSet):  # whoever read them has been told
         warnings.warn(images.left_out, stacklevel=4)
     return images

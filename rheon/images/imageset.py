@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rheon.datasets import random_split
 from rheon.images.pixels import Pixels
+from rheon.images.preparation import AS_THEY_ARE, Preparation
 
 LAYOUTS = ("NHW", "NHWC", "NCHW", "HWC")
 """Layouts of an array of images: number, channels, height, width. HWC is one image."""
@@ -23,7 +24,8 @@ class ImageSet:
     the axes stood in what came, one of :data:`LAYOUTS`. ``names``: one an image if they came from files.
     ``description``: one sentence that says what the data were taken for. ``labels``: int64 (N,) if they came
     along, and the names of the ``classes`` that they count, if these have any. ``test``: the part that
-    whoever made the data set aside to test on. ``skipped``: (name, reason) of each picture that was left out.
+    whoever made the data set aside to test on. ``preparation``: what was
+    done with pictures. ``skipped``: (name, reason) of each picture that was left out.
     """
 
     images: NDArray[np.uint8] | Pixels
@@ -34,6 +36,7 @@ class ImageSet:
     labels: NDArray[np.int64] | None = None
     classes: tuple[str, ...] | None = None
     test: "ImageSet | None" = None
+    preparation: Preparation = AS_THEY_ARE
     skipped: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:

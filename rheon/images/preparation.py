@@ -69,6 +69,10 @@ class Preparation:
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
+AS_THEY_ARE = Preparation()
+"""Pictures of one size, which stay as they are."""
+
+
 @dataclass(frozen=True)
 class Head:
     """A picture as its first bytes tell it, upright; its plain mode: 1 (black and white), L (grey) or RGB."""

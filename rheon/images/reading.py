@@ -20,10 +20,7 @@ from rheon.images.crops import Crops
 from rheon.images.formats import BUILT_IN, FORMATS, Found, built_in, folder, kind, pictures
 from rheon.images.imageset import LAYOUTS, ImageSet, to_layout
 from rheon.images.pixels import Pixels
-from rheon.images.preparation import Preparation
-
-AS_THEY_ARE = Preparation()
-"""Pictures of one size, which stay as they are."""
+from rheon.images.preparation import AS_THEY_ARE, Preparation
 
 __all__ = ["AS_THEY_ARE", "LAYOUTS", "ImageSet", "Preparation", "read_images", "to_layout", "write_images"]
 
@@ -67,7 +64,7 @@ def read_images(
     found = _find(source, prepare)
     # a model keeps this sentence, and is no place for the paths of whoever trained it
     label = Path(source).name or found.origin if isinstance(source, str | os.PathLike) else found.origin
-    whole = _as_set(found, levels, layout, label)
+    whole = replace(_as_set(found, levels, layout, label), preparation=prepare)
     if found.test is None:
         return whole
     test = _as_set(found.test, whole.levels, whole.layout, label)

@@ -188,6 +188,24 @@ def test_a_run_on_crops_that_was_broken_off_ends_with_the_same_weights(tmp_path,
         next(training("broken")[2])
 
 
+def test_pictures_are_prepared_as_the_model_learned_them(tmp_path):
+    (tmp_path / "p").mkdir()
+    for i in range(12):
+        Image.fromarray(RNG.integers(0, 256, (20, 24), dtype=np.uint8)).save(tmp_path / "p" / f"{i}.png")
+    prepared = read_images(tmp_path / "p", prepare=Preparation(4, "none", strict=True))
+    model = ImageDensity().fit(prepared, steps=1)
+    model.save(tmp_path / "m.rheon")
+    loaded = rheon.load(tmp_path / "m.rheon")
+    assert loaded.preparation == Preparation((4, 4), "none")
+    assert np.array_equal(loaded.log_prob(tmp_path / "p"), model.log_prob(prepared))
+    cropped = read_images(tmp_path / "p", prepare=Preparation(4, "center"))
+    assert not np.array_equal(loaded.log_prob(tmp_path / "p"), loaded.log_prob(cropped))
+    config = (tmp_path / "m.rheon" / "config.json").read_text()
+    (tmp_path / "m.rheon" / "config.json").write_text(config.replace('"none"', '"odd"'))
+    with pytest.raises(RheonError, match=r"config\.json .*crop='odd'"):
+        rheon.load(tmp_path / "m.rheon")
+
+
 def test_flips_and_shifts_are_for_training_alone():
     images = np.zeros((64, 4, 4), np.uint8)
     images[:, :, 0] = 3
