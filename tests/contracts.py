@@ -302,6 +302,8 @@ ARCHITECTURES: dict[str, Callable[..., Flow]] = {
     "image flow": lambda **given: architectures.image_flow((1, 8, 8), 5, **given),
     "image flow of colours": lambda **given: architectures.image_flow((3, 2, 3), 4, **given),
     "image flow of one pixel": lambda **given: architectures.image_flow((1, 1, 1), 3, **given),
+    "glow": lambda **given: architectures.glow((1, 4, 4), 2, 2, 4, **given),
+    "glow of colours": lambda **given: architectures.glow((3, 2, 2), 1, 3, 4, **given),
     "multiscale of one level": lambda **given: architectures.multiscale_realnvp((2, 2, 4), 1, 4, 1, **given),
 }
 

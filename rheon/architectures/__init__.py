@@ -1,5 +1,6 @@
 """One function for each paper's flow: arguments in, an untrained :class:`~rheon.Flow` out."""
 
+from rheon.architectures.glow import glow
 from rheon.architectures.image_flow import image_flow
 from rheon.architectures.multiscale import multiscale_realnvp, multiscale_spline
 from rheon.architectures.nice import nice
@@ -12,6 +13,7 @@ from rheon.architectures.tabular import tabular
 __all__ = [
     "ARCHITECTURES",
     "build",
+    "glow",
     "image_flow",
     "multiscale_realnvp",
     "multiscale_spline",

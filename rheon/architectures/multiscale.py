@@ -103,7 +103,7 @@ def _multiscale(
     event = image_shape(shape)
     positive(levels=levels, width=width, blocks=blocks)
     check_context_features(context_features)
-    _check_levels(event[1], event[2], levels)
+    check_levels(event[1], event[2], levels)
 
     def level(shape: tuple[int, int, int], remaining: int) -> Bijection:
         c, h, w = shape
@@ -143,7 +143,8 @@ def couplings(
     return layers
 
 
-def _check_levels(height: int, width: int, levels: int) -> None:
+def check_levels(height: int, width: int, levels: int) -> None:
+    """Refuses a size that 2^levels does not divide, and says what would fit."""
     possible = max((n for n in range(1, 29) if height % 2**n == 0 and width % 2**n == 0), default=0)
     if levels <= possible:
         return

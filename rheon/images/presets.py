@@ -72,6 +72,7 @@ _SHORT = {"realnvp": "multiscale_realnvp", "spline": "multiscale_spline"}
 
 _ARGUMENTS: dict[str, Callable[[Shape, int], dict[str, Any]]] = {
     "image_flow": lambda shape, levels: {"shape": shape, "grey_levels": levels},
+    "glow": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
     "multiscale_realnvp": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
     "multiscale_spline": lambda shape, levels: {"shape": shape, "levels": scales(shape)},
     "nice": lambda shape, levels: {"features": shape},
