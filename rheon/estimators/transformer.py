@@ -13,8 +13,9 @@ from rheon.architectures import tabular
 from rheon.errors import RheonError
 from rheon.estimators.learned import Array, FlowEstimator, Learned
 from rheon.flow import Flow
-from rheon.tables.continuous import TILE, filled, size_for
+from rheon.tables.continuous import TILE, filled
 from rheon.tables.preprocessing import Preprocessing
+from rheon.tables.sizing import network
 
 
 class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):
@@ -48,7 +49,7 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
         rows, settings = self._learn_from(X), self._settings()
 
         def flow(d: int) -> Flow:
-            return tabular(d, **size_for(len(rows), d), seed=settings.seed)
+            return tabular(d, **network(len(rows), d), seed=settings.seed)
 
         self.density_ = Learned(rows, settings, flow)
         self._n_features_out = rows.shape[1]

@@ -18,6 +18,7 @@ from rheon.tables.floor import Mixture, flow_weight
 from rheon.tables.folds import Folds, Members, fold_of_each
 from rheon.tables.preprocessing import Preprocessing, standardising
 from rheon.tables.reading import Table
+from rheon.tables.sizing import FEW, FOLDS, MANY, network, smoothing
 from rheon.tables.streaming import StreamedTable
 from rheon.training import Checkpoints, Encoded, Record, Settings, Source, Unit, fingerprint, train
 from rheon.training.threads import lent_threads
@@ -35,13 +36,6 @@ LEAST = 10
 
 _SHARE = 0.92
 """Of the minutes, for the training of the flows."""
-
-_FEW = 2500
-"""Rows below which columns may be left straight."""
-
-_FOLDS = 5
-_MANY = 6000
-"""Rows from which one flow learns from nine tenths, in place of five from four fifths each."""
 
 
 class Continuous:
@@ -127,7 +121,7 @@ class Continuous:
             )
         with lent_threads(1):
             default = self.architecture == "tabular"
-            fold = fold_of_each(len(y), settings.seed, _FOLDS if default and len(y) < _MANY else 1)
+            fold = fold_of_each(len(y), settings.seed, FOLDS if default and len(y) < MANY else 1)
             if table is not None:
                 fold = (torch.arange(len(y)) >= len(some)).long() - 1
             folds = [
@@ -152,7 +146,7 @@ class Continuous:
             # The rest is what preprocessing and mixture take. A fixed share: the same where a run goes on.
             settings = replace(settings, minutes=_SHARE * settings.minutes)
         members = Members(self.flows)
-        learn: Source = Folds(z, given, fold, learn=True, noise=_noise(len(z)) if default else 0.0)
+        learn: Source = Folds(z, given, fold, learn=True, noise=smoothing(len(z)) if default else 0.0)
         if table is not None:
             learn, self.rows = table[0].source(self._encode), (len(table[0]), len(table[1]))
         judge = Folds(z, given, fold, learn=False)
@@ -176,7 +170,7 @@ class Continuous:
         """
         judged = torch.cat([left_out for _, left_out in folds])
         found = []
-        for curved in (True, False) if floor and len(y) < _FEW else (True,):
+        for curved in (True, False) if floor and len(y) < FEW else (True,):
             preprocessing = Preprocessing.fit(y, curved=curved)
             z = preprocessing.training_rows(y)
             mixture = Mixture.fit(z, folds, seed) if floor else None
@@ -196,7 +190,7 @@ class Continuous:
         n, d = z.shape
         m = 0 if given is None else given.shape[1]
         if self.architecture == "tabular":
-            return [tabular(d, **size_for(n, d), context_features=m, seed=seed + k) for k in range(members)]
+            return [tabular(d, **network(n, d), context_features=m, seed=seed + k) for k in range(members)]
         if isinstance(self.architecture, str):
             name = SHORT.get(self.architecture, self.architecture)
             return [ARCHITECTURES[name](d, context_features=m, seed=seed)]
@@ -332,7 +326,7 @@ class Continuous:
             raise ModelError(
                 f"config.json names the architecture {name!r}, which this rheon has not for tables."
             )
-        if type(members) is not int or not 1 <= members <= _FOLDS or not isinstance(weight, float):
+        if type(members) is not int or not 1 <= members <= FOLDS or not isinstance(weight, float):
             raise ModelError("config.json must give the number of members, and the weight of the flows.")
         if set(groups) - {"given", "mixture"} != {f"flow{k}" for k in range(members)}:
             raise ModelError("the weights are not those of the flows that config.json names.")
@@ -360,21 +354,6 @@ def _of_this_version(config: dict[str, Any], tensors: dict[str, Tensor]) -> dict
     flow = {name.replace("flow.", "flow0.", 1): tensor for name, tensor in tensors.items()}
     mean, scale = flow.pop("mean"), flow.pop("scale")
     return flow | {f"columns.{name}": t for name, t in standardising(mean, scale).tensors().items()}
-
-
-def size_for(n: int, d: int) -> dict[str, Any]:
-    """Of the networks for n rows of d columns: small where there is little to learn from."""
-    if n < 2500:
-        return {"couplings": 3, "width": 24, "bins": 4, "dropout": 0.2}
-    if n < 10_000:
-        return {"couplings": 4, "width": 64, "bins": 8, "dropout": 0.1}
-    return {"couplings": 4, "width": 64 if d < 32 else 128, "bins": 8, "dropout": 0.0}
-
-
-def _noise(n: int) -> float:
-    """Standard deviation of the noise that training adds to n whitened rows: few need a smooth density."""
-    noise = 0.3 * min(1.0, 1500 / n)
-    return noise if noise > 0.03 else 0.0
 
 
 def _real(rows: Any) -> Tensor:

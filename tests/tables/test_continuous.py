@@ -59,7 +59,7 @@ def test_samples_come_from_the_density(density):
 
 
 def test_many_rows_are_one_flow_judged_by_a_tenth(monkeypatch):
-    monkeypatch.setattr(continuous, "_MANY", 500)
+    monkeypatch.setattr(continuous, "MANY", 500)
     density = learned(settings=Settings(steps=2, threads=1))
     assert len(density.flows) == 1
     assert density.rows == (540, 60)
