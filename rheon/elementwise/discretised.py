@@ -15,6 +15,9 @@ Solve = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]
 _BEYOND = 1e6
 """Where the first level's cell begins and the last one's ends: they hold what the tails leave."""
 
+_AT_ONCE = 16384
+"""Scalars whose cells are sought together: few enough for K numbers of each to stay near the processor."""
+
 
 class DiscretisedLogistics(Elementwise):
     """y = Φ⁻¹(F̃(x)), [0, levels] → R: whole levels in cells [k, k + 1), each with one density.
@@ -119,38 +122,42 @@ class DiscretisedLogistics(Elementwise):
     def _to_normal(self, x: Tensor, psi: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         k = x.detach().floor().clamp(0, self.levels - 1)
         left, inside, right, each = self._cells(k, psi, shift)
-        f = (x - k).clamp(1e-7, 1 - 1e-7)  # off the ends, where y is infinite
+        f = _off_the_ends(x - k)
         f = torch.where((x >= 0) & (x <= self.levels), f, torch.nan)
-        y = _normal_quantile(left + f * inside, right + (1 - f) * inside)
+        mass, f = inside.double(), f.double()
+        y = _normal_quantile(left + f * mass, right + (1 - f) * mass).to(x.dtype)
         return x, y, inside.log() + _minus_log_density(y), each
 
     def _to_levels(self, y: Tensor, psi: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         below = y < 0
         # The smaller of Φ and 1 - Φ, so that neither tail rounds to 1.
-        tail = torch.special.ndtr(-y.abs())
+        tail = torch.special.ndtr(-y.abs().double())
         with torch.no_grad():
-            k = self._cell(tail, below, psi, shift)
+            parts = (part.split(_AT_ONCE, 1) for part in (tail.to(y.dtype), below, psi, shift))
+            k = torch.cat([self._cell(*part) for part in zip(*parts, strict=True)], 1)
         left, inside, right, each = self._cells(k, psi, shift)
-        f = torch.where(below, (tail - left) / inside, 1 - (tail - right) / inside)
+        f = torch.where(below, (tail - left) / inside, 1 - (tail - right) / inside).to(y.dtype)
         # k + f may round up to k + 1, the next cell.
-        x = k + f.clamp(1e-7, 1 - 2 * self.levels * torch.finfo(y.dtype).eps)
+        x = k + _off_the_ends(f).clamp(max=1 - 2 * self.levels * torch.finfo(y.dtype).eps)
         return x, y, inside.log() + _minus_log_density(y), each
 
     def _cell(self, tail: Tensor, below: Tensor, psi: Tensor, shift: Tensor) -> Tensor:
         """The largest k with F(k) ≤ Φ(y), or with 1 - F(k) ≥ 1 - Φ(y), which is the same."""
         weights, means, inverse_scales, _ = mixture(psi, self._spread(psi), self.scales)
-        slopes = inverse_scales * torch.where(below, 1.0, -1.0).to(tail.dtype)
+        sign = 1 - 2 * below.logical_not().to(tail.dtype)
+        slopes = inverse_scales * sign
         offsets = (means + shift).mul_(slopes).neg_()
         weights = weights * (1 - self.floor)
-        low, high = torch.zeros_like(tail), torch.full_like(tail, self.levels)
-        for _ in range(math.ceil(math.log2(self.levels))):
-            k = ((low + high) / 2).floor()
+        # The even share of k below levels, or of levels - k above, joins what the mass is compared to.
+        share, tail = sign * (self.floor / self.levels), tail - below.logical_not() * self.floor
+        low = torch.zeros_like(tail)
+        for power in reversed(range((self.levels - 1).bit_length())):
+            k = low + 2**power
             mass = (
                 torch.addcmul(offsets, slopes, self._centred(k)).sigmoid_().mul_(weights).sum(0, keepdim=True)
             )
-            mass = mass + torch.where(below, k, self.levels - k) * (self.floor / self.levels)
-            up = torch.where(below, mass <= tail, mass >= tail)
-            low, high = torch.where(up, k, low), torch.where(up, high, k)
+            up = (mass.sub_(tail).addcmul_(share, k).mul_(sign) <= 0).logical_and_(k < self.levels)
+            low = low.add(up, alpha=2**power)
         return low
 
     def _cells(self, k: Tensor, psi: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -190,9 +197,16 @@ class DiscretisedLogistics(Elementwise):
         return f"levels={self.levels}, components={self.components}, channels={self.channels}"
 
 
+def _off_the_ends(f: Tensor) -> Tensor:
+    """f in [0, 1], a last place or so off 0 and 1, where y may be infinite."""
+    least = torch.finfo(f.dtype).eps
+    return f.clamp(least, 1 - least)
+
+
 def _normal_quantile(left: Tensor, right: Tensor) -> Tensor:
     """Φ⁻¹(left) where left + right = 1, from the smaller of the two."""
-    y = torch.special.ndtri(torch.minimum(left, right))
+    tail = torch.minimum(left, right)
+    y = torch.special.ndtri(tail)
     return torch.where(left < right, y, -y)
 
 

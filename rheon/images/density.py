@@ -30,6 +30,9 @@ _VALIDATION_BYTES = 1 << 28
 
 Architecture = Callable[[tuple[int, int, int]], Flow]
 
+_MARGIN = 1 / 256
+"""Of the noise from the ends of a level: rounding in f and back then leads into no other level."""
+
 
 class ImageDensity(Density):
     """The density of images with integer grey levels k in {0, …, levels - 1}^D, D = C · H · W.
@@ -202,7 +205,12 @@ class ImageDensity(Density):
         for start in range(0, len(read), self.tile):
             rows = slice(start, min(start + self.tile, len(read)))
             k = read.images[rows]
-            yield torch.from_numpy(k) + image_noise(k, seed, 0), None if contexts is None else contexts[rows]
+            yield torch.from_numpy(k) + self._noise(k, seed, 0), None if contexts is None else contexts[rows]
+
+    def _noise(self, k: np.ndarray, seed: int, draw: int) -> Tensor:
+        """u of each image, uniform on [0, 1); a little off the ends where log p is the same for all u."""
+        u = image_noise(k, seed, draw)
+        return u if not of_levels(self.fitted) else _MARGIN + (1 - 2 * _MARGIN) * u
 
     @property
     def _conditional(self) -> Classes:
@@ -227,7 +235,7 @@ class ImageDensity(Density):
 
         def rows_of(rows: slice) -> tuple[Tensor, Tensor | None]:
             context = None if classes is None or numbers is None else classes.context(numbers[rows])
-            return torch.from_numpy(k[rows]) + image_noise(k[rows], seed, draw), context
+            return torch.from_numpy(k[rows]) + self._noise(k[rows], seed, draw), context
 
         scores = np.empty((draws, len(k)))
         for draw in range(draws):

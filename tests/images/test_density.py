@@ -71,6 +71,13 @@ def test_without_a_logit_log_p_is_that_of_the_levels(model):
     np.testing.assert_allclose(probabilities[0], probabilities[1], rtol=1e-4)
 
 
+def test_noise_leads_from_no_level_into_the_next(model):
+    for x, _ in model.dequantised(IMAGES):
+        u = x - x.floor()
+        assert float(u.min()) >= 1 / 256 - 1e-6
+        assert float(u.max()) <= 255 / 256 + 1e-6
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 31, 100])
 def test_a_score_has_the_same_bits_in_any_batch(model, size):
     whole = model.log_prob(IMAGES)
