@@ -60,6 +60,8 @@ def train(
         DivergedError: after the last record, where loss or gradient were not finite time and again, though
             the last good state was restored with half the step size three times.
 
+    >>> import torch
+    >>> from torch import nn
     >>> from rheon.training.source import Rows
     >>> class Normal(nn.Module):
     ...     def __init__(self):

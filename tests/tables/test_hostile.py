@@ -70,7 +70,7 @@ MODELS = {
 }
 REFUSED = {
     "one row": (frame(a=[1.0], b=[2.0]), "too few|no column is left"),
-    "a few rows": (frame(a=NUMBERS[:15]), "15 rows are too few"),
+    "a few rows": (frame(a=NUMBERS[:9]), "9 rows are too few"),
     "no row": (frame(a=[]), "no rows"),
     "nothing but constants": (frame(a=np.ones(N), b=["x"] * N), "no column is left to learn"),
     "nothing but row names": (frame(a=[f"row {i}" for i in range(N)]), "no column is left to learn"),
