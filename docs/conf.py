@@ -41,7 +41,7 @@ napoleon_use_rtype = False
 
 ROOMS = (
     *("partitions", "elementwise", "conditioners", "bijections", "distributions", "architectures"),
-    *("training", "evaluation", "datasets", "images", "tables", "reports", "storage"),
+    *("training", "evaluation", "datasets", "images", "tables", "plots", "reports", "storage"),
 )
 
 

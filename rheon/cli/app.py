@@ -167,7 +167,7 @@ def _main(words: Sequence[str] | None) -> int:
 
 
 def _fail(code: int, message: str) -> int:
-    from rheon.reports.text import plain
+    from rheon.text import plain
 
     # A fault is told by whichever process has it.
     stream = sys.__stderr__ if code == FAULT else sys.stderr

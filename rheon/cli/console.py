@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from rheon.reports.text import plain
+from rheon.text import plain
 
 
 def say(line: str = "", stream: TextIO | None = None) -> None:

@@ -11,9 +11,9 @@ from rheon.errors import DataError, RheonError
 from rheon.images import ImageSet, Preparation, read_images
 from rheon.images.reading import AS_THEY_ARE
 from rheon.models import looks_like_images
-from rheon.reports import plain
 from rheon.tables import Schema, StreamedTable, Table, open_table, read_in_parts, read_table
 from rheon.tables.parts import can_be_parted
+from rheon.text import plain
 
 TOY_ROWS = 20_000
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from rheon.cli.console import note, say
 from rheon.cli.numbers import Count, Seed
-from rheon.cli.paths import check_data
+from rheon.cli.paths import check_data, check_folder
 from rheon.errors import RheonError
 from rheon.storage import read_config
 
@@ -36,8 +36,10 @@ def look(
     if data is not None:
         check_data(data)
 
+    check_folder(out)
+
     from rheon.files import replacing
-    from rheon.reports import png
+    from rheon.plots import png
 
     out.mkdir(exist_ok=True)
     for name, (words, draw) in _pictures(model, data, number, seed).items():
@@ -55,71 +57,38 @@ def _pictures(path: Path, data: str | None, n: int, seed: int) -> dict[str, tupl
     """File name → (what it shows, how it is drawn)."""
     import numpy as np
 
+    from rheon import plots
     from rheon.cli.data import read_to_score
-    from rheon.images import ImageDensity, looks
+    from rheon.images import ImageDensity
     from rheon.models import load
-    from rheon.reports import heat, labelled_rows, sheet
 
     model = load(path)
     assert isinstance(model, ImageDensity)
-    levels = model.levels or 256
-
-    def temperatures() -> Any:
-        rows = looks.at_temperatures(model, n, seed=seed)
-        return labelled_rows(
-            {f"T = {T:g}": row for T, row in zip(looks.TEMPERATURES, rows, strict=True)}, levels
+    drawn = {
+        "temperatures.png": (
+            "the same draws at temperatures from 0 to 1",
+            lambda: plots.temperatures(model, n, seed),
         )
-
-    drawn = {"temperatures.png": ("the same draws at temperatures from 0 to 1", temperatures)}
+    }
     if data is None:
         return drawn
-    among = read_to_score(data, seed, levels, None, model.preparation).images
+    among = read_to_score(data, seed, model.levels or 256, None, model.preparation).images
     some = np.random.default_rng(seed).permutation(len(among))[: max(n, 4)]
     images = model.read(among).images[some]
     shown = images[:n]
-
-    def interpolation() -> Any:
-        grid = looks.interpolation(model, images[:4], n, seed)
-        return sheet(grid.reshape(-1, *grid.shape[2:]), levels, columns=n)
-
-    def scales() -> Any:
-        rows = looks.scales(model, shown, seed)
-        names = ["the image", *(_drawn_anew(j, len(rows) - 1) for j in range(1, len(rows)))]
-        return labelled_rows(dict(zip(names, rows, strict=True)), levels)
-
-    def reconstruction() -> Any:
-        return labelled_rows({"x": shown, "back from f(x)": looks.reconstruction(model, shown, seed)}, levels)
-
-    def nearest() -> Any:
-        new = looks.at_temperatures(model, n, (1.0,), seed)[0]
-        index, distance = looks.nearest(new, among.array)
-        say(
-            f"nearest images to {n} draws: root mean square distance {distance.min():.2f} grey levels or more"
-        )
-        return labelled_rows({"drawn": new, "nearest in data": among.images[index]}, levels)
-
-    def bits() -> Any:
-        maps = looks.bits_map(model, shown, seed)
-        spread = np.rint(shown * (255 / (levels - 1))).astype(np.uint8)
-        most = float(np.quantile(maps, 0.995))
-        return labelled_rows({"x": _coloured(spread), f"bits, 0 to {most:.1f}": heat(maps, most)})
-
     return drawn | {
-        "interpolation.png": ("between four images, in the corners", interpolation),
-        "scales.png": ("what each scale holds", scales),
-        "reconstruction.png": ("images, and the same from their latents", reconstruction),
-        "nearest.png": ("draws, and the nearest images to them in the data", nearest),
-        "bits.png": ("where in each image its bits are", bits),
+        "interpolation.png": (
+            "between four images, in the corners",
+            lambda: plots.interpolation(model, images[:4], n, seed),
+        ),
+        "scales.png": ("what each scale holds", lambda: plots.scales(model, shown, seed)),
+        "reconstruction.png": (
+            "images, and the same from their latents",
+            lambda: plots.reconstruction(model, shown, seed),
+        ),
+        "nearest.png": (
+            "draws, and the nearest images to them in the data",
+            lambda: plots.nearest(model, among, n, seed),
+        ),
+        "bits.png": ("where in each image its bits are", lambda: plots.bits(model, shown, seed)),
     }
-
-
-def _drawn_anew(j: int, levels: int) -> str:
-    """Row j of what each scale holds."""
-    if j == levels:
-        return "all drawn anew"
-    return "Z1 drawn anew" if j == 1 else f"Z1…Z{j} drawn anew"
-
-
-def _coloured(images: Any) -> Any:
-    """Three channels, for a sheet that shows colours too."""
-    return images[:, :3] if images.shape[1] >= 3 else images[:, :1].repeat(3, 1)

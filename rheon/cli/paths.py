@@ -46,6 +46,13 @@ def check_file(out: Path, suffixes: Iterable[str], source: str | None = None) ->
         raise RheonError(f"--out {out} is the file that is read; give another name")
 
 
+def check_folder(out: Path, flag: str = "--out") -> None:
+    """Refuses a folder for files that is a file, or whose parent is not there or cannot be written to."""
+    _check_parent(out, flag)
+    if out.exists() and not out.is_dir():
+        raise RheonError(f"{flag} {out} is a file; give the name of a folder")
+
+
 def check_directory(out: Path, overwrite: bool) -> None:
     """Refuses a place for a model that is taken, unless by a model and ``overwrite``, or by a checkpoint."""
     from rheon.storage import CONFIG, is_unfinished, settle
@@ -72,9 +79,9 @@ def model_name(data: str) -> str:
     return f"{Path(name).stem or 'model'}.rheon"
 
 
-def _check_parent(out: Path) -> None:
+def _check_parent(out: Path, flag: str = "--out") -> None:
     parent = out.absolute().parent
     if not parent.is_dir():
-        raise RheonError(f"--out {out}: there is no folder {out.parent}; make it first")
+        raise RheonError(f"{flag} {out}: there is no folder {out.parent}; make it first")
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise RheonError(f"--out {out}: the folder {parent} cannot be written to")
+        raise RheonError(f"{flag} {out}: the folder {parent} cannot be written to")

@@ -12,7 +12,7 @@ from rheon.cli.data import Data
 from rheon.cli.kinds import Model
 from rheon.errors import RheonError
 from rheon.images import ImageDensity, read_images
-from rheon.reports import density_picture, png, side_by_side, training_curve, window_of
+from rheon.plots import density_picture, png, side_by_side, training_curve, window_of
 from rheon.tables import TableDensity
 
 

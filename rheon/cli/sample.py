@@ -84,7 +84,7 @@ def _write_sheet(
 ) -> None:
     from rheon.cli.pictures import new_images
     from rheon.files import replacing
-    from rheon.reports import png, sheet
+    from rheon.plots import png, sheet
 
     data = png(sheet(new_images(model, number, temperature, seed, label), model.levels))
     with replacing(out) as temporary:

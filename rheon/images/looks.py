@@ -1,7 +1,7 @@
 """What a model of images holds, as arrays to look at.
 
 Every function takes an :class:`~rheon.images.ImageDensity` that has learned something, and gives whole grey
-levels (…, C, H, W), ready for :func:`rheon.reports.sheet`; ``bits_map`` gives bits. The flow of a
+levels (…, C, H, W), ready for :func:`rheon.plots.sheet`; ``bits_map`` gives bits. The flow of a
 class-conditional one is told the most probable class of each image.
 """
 

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 import rheon.reports.verdicts as verdicts
-from rheon.errors import RheonError
+from rheon import plots
 from rheon.images import ImageDensity, looks
 from rheon.images.anomaly import compressed_bits
-from rheon.reports.page import Facts, Picture, Section, Verdict
-from rheon.reports.sheet import heat, labelled_rows, sheet, side_by_side
+from rheon.reports.page import Section, Verdict, Wanted, pictures
 
 _SHOWN = 8
 _SOME = 2000
@@ -18,37 +17,44 @@ _SOME = 2000
 
 def image_findings(model: ImageDensity, data: Any, seed: int) -> tuple[list[Verdict], list[Section]]:
     """Verdicts and sections; ``data`` None: draws alone."""
-    levels = model.levels or 256
-    rows = looks.at_temperatures(model, _SHOWN, seed=seed)
-    named = {f"T = {T:g}": row for T, row in zip(looks.TEMPERATURES, rows, strict=True)}
-    temperatures = Picture(labelled_rows(named, levels), "The same draws at temperatures from 0 to 1.")
+    temperatures = (
+        "temperatures",
+        lambda: plots.temperatures(model, _SHOWN, seed),
+        "The same draws at temperatures from 0 to 1.",
+    )
     if data is None:
-        new = looks.at_temperatures(model, 64, (1.0,), seed)[0]
-        return [], [Section("Draws", [Picture(sheet(new, levels), "New images."), temperatures])]
+        new = ("draws", lambda: plots.draws(model, seed=seed), "New images.")
+        return [], [Section("Draws", [*pictures(new, temperatures)])]
     read = model.read(data)
     some = np.sort(np.random.default_rng(seed).permutation(len(read))[:_SOME])
     images = read.take(some).array
-    shown = images[:_SHOWN]
-    new = looks.at_temperatures(model, max(64, _SHOWN), (1.0,), seed)[0]
-    index, distance = looks.nearest(new, images)
-    half = len(images) // 2
-    _, usual = looks.nearest(images[:half][:200], images[half:])
+    drawn = looks.at_temperatures(model, 64, (1.0,), seed)[0]
+    _, distance = looks.nearest(drawn, images)
+    _, usual = looks.nearest(images[: len(images) // 2][:200], images[len(images) // 2 :])
     found = [verdicts.copies(distance, usual), *_against_files(model, images, seed), _alone(model, images)]
-    sections = [
-        Section(
-            "Draws",
-            [
-                Picture(side_by_side({"drawn": new, "real": images}, levels), "New images beside real ones."),
-                temperatures,
-                Picture(
-                    labelled_rows({"drawn": new[:_SHOWN], "nearest": images[index[:_SHOWN]]}, levels),
-                    "Drawn images, and the nearest image of the data to each.",
-                ),
-            ],
-        ),
-        Section("What it holds", _holdings(model, shown, levels, seed)),
+    beside, held = _beside(model, images, seed), _held(model, images[:_SHOWN], seed)
+    return found, [
+        Section("Draws", [*pictures(beside[0], temperatures, *beside[1:])]),
+        Section("What it holds", [*pictures(*held)]),
     ]
-    return found, sections
+
+
+def _beside(model: ImageDensity, images: np.ndarray, seed: int) -> list[Wanted]:
+    nearest = "Drawn images, and the nearest image of the data to each."
+    return [
+        ("draws", lambda: plots.draws(model, images, seed=seed), "New images beside real ones."),
+        ("nearest", lambda: plots.nearest(model, images, _SHOWN, seed), nearest),
+    ]
+
+
+def _held(model: ImageDensity, shown: np.ndarray, seed: int) -> list[Wanted]:
+    scales = "What each scale holds: finer latents are drawn anew from row to row."
+    between = "The way between four images, which stand in the corners."
+    return [
+        ("scales", lambda: plots.scales(model, shown, seed), scales),
+        ("interpolation", lambda: plots.interpolation(model, shown[:4], _SHOWN, seed), between),
+        ("bits", lambda: plots.bits(model, shown, seed), "Where in each image its bits are."),
+    ]
 
 
 def _against_files(model: ImageDensity, images: np.ndarray, seed: int) -> list[Verdict]:
@@ -70,36 +76,3 @@ def _alone(model: ImageDensity, images: np.ndarray) -> Verdict:
     together = model.log_prob(model.read(images[:7]))
     alone = [model.log_prob(model.read(images[i : i + 1]))[0] for i in range(len(images[:7]))]
     return verdicts.batches(bool((together == np.array(alone)).all()))
-
-
-def _holdings(model: ImageDensity, shown: np.ndarray, levels: int, seed: int) -> list[str | Facts | Picture]:
-    parts: list[str | Facts | Picture] = []
-
-    def add(draw: Any, caption: str) -> None:
-        try:
-            parts.append(Picture(draw(), caption))
-        except RheonError as error:
-            parts.append(f"Left out: {caption} ({error})")
-
-    def scales() -> Any:
-        rows = looks.scales(model, shown, seed)
-        last = len(rows) - 1
-        names = ["the image", *(f"{j} of {last} drawn anew" for j in range(1, last + 1))]
-        return labelled_rows(dict(zip(names, rows, strict=True)), levels)
-
-    def bits() -> Any:
-        maps = looks.bits_map(model, shown, seed)
-        most = float(np.quantile(maps, 0.995))
-        grey = np.rint(shown * (255 / (levels - 1))).astype(np.uint8)
-        colours = grey if grey.shape[1] == 3 else grey[:, :1].repeat(3, 1)
-        return labelled_rows({"image": colours, f"bits, 0 to {most:.1f}": heat(maps, most)})
-
-    def between() -> Any:
-        grid = looks.interpolation(model, shown[:4], _SHOWN, seed)
-        return sheet(grid.reshape(-1, *grid.shape[2:]), levels, columns=_SHOWN)
-
-    add(scales, "What each scale holds: finer latents are drawn anew from row to row.")
-    if len(shown) >= 4:
-        add(between, "The way between four images, which stand in the corners.")
-    add(bits, "Where in each image its bits are.")
-    return parts

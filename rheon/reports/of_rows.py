@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rheon.reports.verdicts as verdicts
-from rheon.errors import RheonError
 from rheon.evaluation import ks_by_column, two_sample_auc
-from rheon.reports.page import Facts, Picture, Section, Verdict
-from rheon.reports.rows import calibration, correlation_difference, marginals, pairs
+from rheon.plots.rows import calibration, correlation_difference, marginals, pairs
+from rheon.reports.page import Facts, Section, Verdict, pictures
 from rheon.tables import TableDensity, read_table
 
 _SOME = 10_000
@@ -44,18 +43,26 @@ def row_findings(model: TableDensity, data: Any, seed: int) -> tuple[list[Verdic
     if len(table) >= 100:
         found.append(verdicts.two_samples(two_sample_auc(real, drawn, seed, most=5000)))
     far = sorted(ks.items(), key=lambda pair: -pair[1])
-    parts: list[str | Facts | Picture] = [Facts(("column", "KS"), far)]
-    for draw, caption in (
-        (marginals, "Each column: real rows as outlines, drawn ones filled."),
-        (pairs, "Columns that depend on each other: real rows below the diagonal, drawn ones above."),
-        (calibration, "Calibration of each column of numbers."),
-        (correlation_difference, "Rank correlations of drawn rows minus those of real ones."),
-    ):
-        try:
-            parts.append(Picture(draw(real, drawn), caption))
-        except RheonError as error:
-            parts.append(f"Left out: {caption} ({error})")
-    return found, [schema, Section("Drawn rows beside real ones", parts), unusual]
+    parts = pictures(
+        (
+            "marginals",
+            lambda: marginals(real, drawn),
+            "Each column: real rows as outlines, drawn ones filled.",
+        ),
+        (
+            "pairs",
+            lambda: pairs(real, drawn),
+            "Columns that depend on each other: real rows below the diagonal, drawn ones above.",
+        ),
+        ("calibration", lambda: calibration(real, drawn), "Calibration of each column of numbers."),
+        (
+            "correlations",
+            lambda: correlation_difference(real, drawn),
+            "Rank correlations of drawn rows minus those of real ones.",
+        ),
+    )
+    beside = Section("Drawn rows beside real ones", [Facts(("column", "KS"), far), *parts])
+    return found, [schema, beside, unusual]
 
 
 def columns_of(table: Any, names: Any) -> dict[str, NDArray[Any]]:

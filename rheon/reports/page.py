@@ -6,13 +6,15 @@ text goes in is shown as text, column names and categories of users' files too.
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from PIL import Image
 
-from rheon.reports.text import plain
+from rheon.errors import RheonError
+from rheon.plots.png import png
+from rheon.text import plain
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Picture:
-    """A matplotlib figure or a Pillow image, with what it shows in words."""
+    """A matplotlib figure or a Pillow image, with what it shows in words, and the name of its file."""
 
+    name: str
     figure: Any
     caption: str
 
@@ -42,9 +45,7 @@ class Picture:
         """The picture as a data address: lossy WebP for photographs of numbers, crisp for small images."""
         stream = io.BytesIO()
         if hasattr(self.figure, "savefig"):
-            self.figure.savefig(stream, format="png", dpi=110)
-            image = Image.open(stream).convert("RGB")
-            stream = io.BytesIO()
+            image = Image.open(io.BytesIO(png(self.figure))).convert("RGB")
             image.save(stream, "webp", quality=82, method=4)
         else:
             self.figure.convert("RGB").save(stream, "webp", quality=85, method=4)
@@ -78,25 +79,53 @@ class Section:
         return [(kinds[type(part)], plain(part) if isinstance(part, str) else part) for part in self.parts]
 
 
-def page(title: str, verdicts: Sequence[Verdict], sections: Sequence[Section]) -> str:
-    """The whole file.
+@dataclass(frozen=True)
+class Page:
+    """A report: ``html`` is the file, ``figures`` are its pictures as files of their own.
 
-    >>> html = page("m <1>", [Verdict("good", "all is well")], [Section("Data", [Facts((), [("rows", 3)])])])
-    >>> "m &lt;1&gt;" in html, "://" in html
-    (True, False)
+    >>> made = Page("m <1>", [Verdict("good", "all is well")], [Section("Data", [Facts((), [("rows", 3)])])])
+    >>> "m &lt;1&gt;" in made.html, "://" in made.html, made.figures
+    (True, False, {})
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("rheon.reports", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
-        title=plain(title), verdicts=verdicts, sections=sections, plain=plain
-    )
+    title: str
+    verdicts: Sequence[Verdict]
+    sections: Sequence[Section]
+
+    @property
+    def html(self) -> str:
+        """The whole file."""
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        environment = Environment(
+            loader=PackageLoader("rheon.reports", ""),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        return environment.get_template("page.html.j2").render(
+            title=plain(self.title), verdicts=self.verdicts, sections=self.sections, plain=plain
+        )
+
+    @property
+    def figures(self) -> dict[str, bytes]:
+        """PNG files by name."""
+        parts = (part for section in self.sections for part in section.parts)
+        return {f"{part.name}.png": png(part.figure) for part in parts if isinstance(part, Picture)}
+
+
+Wanted = tuple[str, Callable[[], Any], str]
+"""Name, how to draw it, caption."""
+
+
+def pictures(*wanted: Wanted) -> Iterator[str | Picture]:
+    """A picture for each; in place of one that cannot be drawn, why not."""
+    for name, draw, caption in wanted:
+        try:
+            yield Picture(name, draw(), caption)
+        except RheonError as error:
+            yield f"Left out: {caption} ({error})"
 
 
 def _shown(cell: Any) -> str:

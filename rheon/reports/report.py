@@ -7,10 +7,10 @@ from typing import Any
 from rheon.evaluation import check_flow
 from rheon.flow import Flow
 from rheon.images import ImageDensity
-from rheon.reports.curve import training_curve
+from rheon.plots.curve import training_curve
 from rheon.reports.of_images import image_findings
 from rheon.reports.of_rows import row_findings
-from rheon.reports.page import Facts, Picture, Section, Verdict, page
+from rheon.reports.page import Facts, Page, Picture, Section, Verdict
 from rheon.reports.verdicts import battery, likelihood, round_trip, training
 from rheon.tables import TableDensity
 
@@ -19,8 +19,8 @@ Model = ImageDensity | TableDensity
 _SECONDS = 20.0
 
 
-def report(model: Model, name: str, data: Any = None, *, seed: int = 0) -> str:
-    """One HTML file about a model, complete in itself.
+def report(model: Model, name: str, data: Any = None, *, seed: int = 0) -> Page:
+    """What is known of a model: a :class:`Page`, whose ``html`` is one file, complete in itself.
 
     Args:
         model: a fitted or loaded density.
@@ -31,9 +31,9 @@ def report(model: Model, name: str, data: Any = None, *, seed: int = 0) -> str:
 
     >>> from rheon.datasets import load_digits
     >>> images = load_digits().images
-    >>> html = report(ImageDensity("realnvp").fit(images, steps=2), "digits", images[:40])
-    >>> html.count("<figure>") > 3
-    True
+    >>> made = report(ImageDensity("realnvp").fit(images, steps=2), "digits", images[:40])
+    >>> made.html.count("<figure>"), sorted(made.figures)[:3]
+    (7, ['bits.png', 'draws.png', 'interpolation.png'])
     """
     verdicts = [*likelihood(model.info.get("figures", {})), *training(model.info.get("training", {}))]
     verdicts += _checked(model, seed)
@@ -41,7 +41,7 @@ def report(model: Model, name: str, data: Any = None, *, seed: int = 0) -> str:
         found, sections = image_findings(model, data, seed)
     else:
         found, sections = row_findings(model, data, seed)
-    return page(f"Report on {name}", [*verdicts, *found], [*_about(model), *sections, *_settings(model)])
+    return Page(f"Report on {name}", [*verdicts, *found], [*_about(model), *sections, *_settings(model)])
 
 
 def _checked(model: Model, seed: int) -> Iterator[Verdict]:
@@ -60,7 +60,7 @@ def _about(model: Model) -> Iterator[Section]:
     parts: list[str | Facts | Picture] = [_facts(figures)] if figures else []
     records = [record.as_dict() for record in model.history] or list(map(json.loads, model.log.splitlines()))
     if records:
-        parts.append(Picture(training_curve(records, model.unit), "Training and validation."))
+        parts.append(Picture("training", training_curve(records, model.unit), "Training and validation."))
     if parts:
         yield Section("Likelihood", parts)
 

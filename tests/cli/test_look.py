@@ -21,3 +21,9 @@ def test_a_table_is_nothing_to_look_at(models, here, rheon):
     shown = rheon(f"look {models}/moons.rheon --out p")
     assert (shown.code, "model of rows" in shown.err) == (2, True)
     assert not (here / "p").exists()
+
+
+def test_a_file_is_no_folder(models, here, rheon):
+    (here / "p").write_text("mine")
+    shown = rheon(f"look {models}/digits.rheon --out p")
+    assert (shown.code, "is a file; give the name of a folder" in shown.err) == (2, True)

@@ -6,9 +6,10 @@ import pyarrow.csv
 
 
 def test_a_report_on_images_says_what_was_measured(models, here, rheon):
-    shown = rheon(f"report {models}/digits.rheon --data digits --out r.html")
+    shown = rheon(f"report {models}/digits.rheon --data digits --out r.html --figures f")
     assert (shown.code, shown.err) == (0, "")
     html = (here / "r.html").read_text()
+    assert len(list((here / "f").glob("*.png"))) == html.count("<figure>")
     figures = json.loads((models / "digits.rheon/config.json").read_text())["figures"]
     assert f"{figures['bits_per_dim']:.3f} bits/dim on test data" in html
     assert html.count("<figure>") >= 6

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rheon.datasets import TOYS
-from rheon.reports import density_picture, png, window_of
+from rheon.plots import density_picture, png, window_of
 
 
 def test_panels_show_the_densities_on_one_scale():

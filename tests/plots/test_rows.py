@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rheon import RheonError
-from rheon.reports import calibration, correlation_difference, marginals, pairs
+from rheon.plots import calibration, correlation_difference, marginals, pairs
 
 RNG = np.random.default_rng(0)
 REAL = {

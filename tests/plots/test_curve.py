@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from rheon.reports import png, training_curve
+from rheon.plots import png, training_curve
 from rheon.training import Unit
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rheon.errors import RheonError
-from rheon.reports.text import plain
+from rheon.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rheon.reports.text import plain
+from rheon.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from rheon.reports import png
+from rheon.plots import png
 
 
 def test_a_picture_keeps_its_pixels():

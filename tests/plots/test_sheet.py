@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rheon import RheonError
-from rheon.reports import heat, labelled_rows, sheet, side_by_side
+from rheon.plots import heat, labelled_rows, sheet, side_by_side
 
 
 def _grey(n, height=8, width=8, levels=17):

@@ -1,6 +1,6 @@
 import pytest
 
-from rheon.reports import plain
+from rheon.text import plain
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rheon.reports.text import plain
+from rheon.text import plain
 from rheon.training.unit import Unit
 
 if TYPE_CHECKING:
