@@ -156,11 +156,7 @@ class Density(ABC):
     ) -> Tensor:
         """n draws of what the flow is a density of given ``context``, tile by tile, finite."""
         flow, n = self.fitted, whole("n", n, 0)
-        generator = torch.Generator()
-        if seed is None:
-            generator.seed()  # fresh entropy: the global generator is the caller's
-        else:
-            generator.manual_seed(whole("seed", seed, 0))
+        generator = generator_of(seed)
         tiles = [slice(start, min(start + self.tile, n)) for start in range(0, n, self.tile)]
         parts = [
             flow.sample(rows.stop - rows.start, context(rows, generator), temperature, generator)
@@ -184,6 +180,15 @@ class Density(ABC):
 
     def _filled(self, rows: Tensor) -> Tensor:
         return torch.cat((rows, rows[:1].expand(self.tile - len(rows), *rows.shape[1:])))
+
+
+def generator_of(seed: int | None) -> torch.Generator:
+    """A generator of this seed; of fresh entropy without one: the global generator is the caller's."""
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+        return generator
+    return generator.manual_seed(whole("seed", seed, 0))
 
 
 def named(flow: Flow, build: Callable[[Recipe], Flow]) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class Mean:
 
 def _of_rows(model: Any, data: str, draws: int, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
     from rheon.cli.data import tables_to_score
-    from rheon.tables.continuous import TILE
+    from rheon.tables.tiles import TILE
 
     # Whole tiles: only the last of all is filled up.
     rows = max(_VALUES // (TILE * len(model.columns)), 1) * TILE

@@ -11,7 +11,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rheon.errors import DataError
-from rheon.tables.continuous import LEAST, Architecture, Continuous
+from rheon.tables.continuous import LEAST, Continuous
+from rheon.tables.flows import Architecture
 from rheon.training import Settings
 
 Array = NDArray[np.float64]

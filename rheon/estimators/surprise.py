@@ -19,8 +19,8 @@ from rheon.architectures import build, nice
 from rheon.estimators.learned import Array, varying
 from rheon.flow import Flow
 from rheon.storage import load_module
-from rheon.tables.continuous import TILE, filled
 from rheon.tables.floor import Mixture
+from rheon.tables.tiles import TILE, filled
 from rheon.training import Rows, Settings, train
 from rheon.training.threads import lent_threads
 

@@ -13,9 +13,9 @@ from rheon.architectures import tabular
 from rheon.errors import RheonError
 from rheon.estimators.learned import Array, FlowEstimator, Learned
 from rheon.flow import Flow
-from rheon.tables.continuous import TILE, filled
 from rheon.tables.preprocessing import Preprocessing
 from rheon.tables.sizing import network
+from rheon.tables.tiles import TILE, filled
 
 
 class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):

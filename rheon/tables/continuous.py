@@ -1,7 +1,7 @@
 """Continuous: the density of real columns, given others or not, in the columns' own units."""
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, Self
@@ -10,26 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rheon.architectures import ARCHITECTURES, build, tabular
-from rheon.errors import DataError, ModelError, RheonError
+from rheon.errors import DataError, RheonError
 from rheon.flow import Flow
-from rheon.storage import load_module
-from rheon.tables.floor import Mixture, flow_weight
-from rheon.tables.folds import Folds, Members, fold_of_each
-from rheon.tables.preprocessing import Preprocessing, standardising
+from rheon.tables.floor import Mixture
+from rheon.tables.flows import Architecture, check_name, new_flows
+from rheon.tables.folds import Members, fold_of_each
+from rheon.tables.preparing import prepare
+from rheon.tables.preprocessing import Preprocessing
 from rheon.tables.reading import Table
-from rheon.tables.sizing import FEW, FOLDS, MANY, network, smoothing
+from rheon.tables.saved import Saved
+from rheon.tables.sizing import FOLDS, MANY, smoothing
 from rheon.tables.streaming import StreamedTable
+from rheon.tables.tiles import TILE, filled
 from rheon.training import Checkpoints, Encoded, Record, Settings, Source, Unit, fingerprint, train
 from rheon.training.threads import lent_threads
-
-Architecture = Callable[[int], Flow]
-
-Fold = tuple[Tensor, Tensor]
-"""The rows that a member learns from, and those that it is judged by."""
-
-TILE = 2048
-"""Rows that are scored together. Fixed, so that a row's score has the same bits in any batch."""
 
 LEAST = 10
 """Rows to learn from, at least."""
@@ -61,10 +55,8 @@ class Continuous:
     """
 
     def __init__(self, architecture: str | Architecture = "tabular") -> None:
+        check_name(architecture)
         self.architecture = architecture
-        if isinstance(architecture, str) and SHORT.get(architecture, architecture) not in FOR_TABLES:
-            known = ", ".join((*SHORT, *FOR_TABLES))
-            raise RheonError(f"architecture {architecture!r} is not known for tables; there are {known}.")
         self.flows: list[Flow] = []
         self.rows = (0, 0)
         """How many rows there are to learn from, and how many to judge by."""
@@ -95,11 +87,7 @@ class Continuous:
         return Unit.mean_log_prob(self.log_det)
 
     def training(
-        self,
-        y: Any,
-        context: Any,
-        settings: Settings,
-        checkpoints: Checkpoints | None = None,
+        self, y: Any, context: Any, settings: Settings, checkpoints: Checkpoints | None = None
     ) -> Generator[Record, None, None]:
         """Learns from rows y (N, D) and context (N, M) or None, float64, and yields a record after each step.
 
@@ -124,15 +112,12 @@ class Continuous:
             fold = fold_of_each(len(y), settings.seed, FOLDS if default and len(y) < MANY else 1)
             if table is not None:
                 fold = (torch.arange(len(y)) >= len(some)).long() - 1
-            folds = [
-                ((fold != k).nonzero()[:, 0], (fold == k).nonzero()[:, 0]) for k in range(int(fold.max()) + 1)
-            ]
-            z, floor = self._prepare(y, folds, default and context is None, settings.seed)
-            self.given = None if context is None else Preprocessing.fit(context, whiten=False)
-            given = None if context is None or self.given is None else self.given.training_rows(context)
-        self.rows = (len(z), len(z)) if len(folds) > 1 else (len(folds[0][0]), len(folds[0][1]))
+            ready = prepare(y, context, fold, default and context is None, settings.seed)
+        self.preprocessing, self.given = ready.preprocessing, ready.given_preprocessing
+        self.log_det, self.rows = ready.log_det, ready.rows
         self.mixture, self.weight = None, 1.0
-        self.flows = self._flows(z, given, len(folds), settings.seed)
+        (n, d), m = ready.z.shape, 0 if ready.given is None else ready.given.shape[1]
+        self.flows = new_flows(self.architecture, n, d, m, len(ready.folds), settings.seed)
         if checkpoints is not None:
             recipe, raw = self.flows[0].recipe, y if context is None else torch.cat((y, context), 1)
             checkpoints.identity |= {
@@ -146,74 +131,23 @@ class Continuous:
             # The rest is what preprocessing and mixture take. A fixed share: the same where a run goes on.
             settings = replace(settings, minutes=_SHARE * settings.minutes)
         members = Members(self.flows)
-        learn: Source = Folds(z, given, fold, learn=True, noise=smoothing(len(z)) if default else 0.0)
+        learn: Source = ready.source(learn=True, noise=smoothing(len(y)) if default else 0.0)
         if table is not None:
             learn, self.rows = table[0].source(self._encode), (len(table[0]), len(table[1]))
-        judge = Folds(z, given, fold, learn=False)
         try:
-            with closing(train(members, learn, judge, settings, checkpoints)) as records:
+            with closing(train(members, learn, ready.source(learn=False), settings, checkpoints)) as records:
                 for record in records:
                     yield replace(record, unit=self.unit)
         finally:  # also where it is ended early: the flows are then the best so far
             if not sys.is_finalizing():
                 members.eval()
                 with lent_threads(1):
-                    self._weigh(floor, z, folds)
-
-    def _prepare(
-        self, y: Tensor, folds: list[Fold], floor: bool, seed: int
-    ) -> tuple[Tensor, tuple[Mixture, Tensor] | None]:
-        """Sets the preprocessing; returns z to learn from and, where there is to be one, the mixture.
-
-        Few rows may be normal in clusters, whose columns are not: whether they are the better known by
-        straight columns is told by the mixture.
-        """
-        judged = torch.cat([left_out for _, left_out in folds])
-        found = []
-        for curved in (True, False) if floor and len(y) < FEW else (True,):
-            preprocessing = Preprocessing.fit(y, curved=curved)
-            z = preprocessing.training_rows(y)
-            mixture = Mixture.fit(z, folds, seed) if floor else None
-            log_det = float(preprocessing.forward(y[judged])[1].mean())
-            score = log_det + (float(mixture[1][judged].mean()) if mixture else 0.0)
-            found.append((score, preprocessing, log_det, z, mixture))
-        _, self.preprocessing, self.log_det, z, mixture = max(found, key=lambda each: each[0])
-        return z, mixture
+                    self.mixture, self.weight = ready.weigh(self.flows)
 
     def _encode(self, table: Table) -> Encoded:
         """Rows to learn from, and the one member that they are for."""
         assert self.preprocessing is not None
         return self.preprocessing.training_rows(_real(table.values)), torch.zeros(len(table), 1)
-
-    def _flows(self, z: Tensor, given: Tensor | None, members: int, seed: int) -> list[Flow]:
-        """The untrained flows; a function of the user's own decides its initial weights itself."""
-        n, d = z.shape
-        m = 0 if given is None else given.shape[1]
-        if self.architecture == "tabular":
-            return [tabular(d, **network(n, d), context_features=m, seed=seed + k) for k in range(members)]
-        if isinstance(self.architecture, str):
-            name = SHORT.get(self.architecture, self.architecture)
-            return [ARCHITECTURES[name](d, context_features=m, seed=seed)]
-        flow = self.architecture(d)
-        if not isinstance(flow, Flow):
-            raise RheonError(f"architecture must return a rheon.Flow, it returned a {type(flow).__name__}.")
-        return [flow]
-
-    def _weigh(self, floor: tuple[Mixture, Tensor] | None, z: Tensor, folds: list[Fold]) -> None:
-        """Sets w by the rows that neither the flows nor the mixture have learned from."""
-        if floor is None:
-            return
-        self.mixture, beside = floor
-        judged = torch.cat([left_out for _, left_out in folds])
-        with torch.no_grad():
-            ours = torch.cat(
-                [
-                    flow(z[rows]).double()
-                    for flow, (_, left_out) in zip(self.flows, folds, strict=True)
-                    for rows in left_out.split(TILE)
-                ]
-            )
-        self.weight = flow_weight(ours, beside[judged])
 
     @torch.no_grad()
     def log_prob(self, y: Any, context: Any = None) -> Tensor:
@@ -232,9 +166,8 @@ class Continuous:
         z, log_det = preprocessing.forward(y)
         given = self._context(context)
         narrow = z.float()
-        log_p = torch.stack([flow(narrow, given).double() for flow in flows]).logsumexp(0) - np.log(
-            len(flows)
-        )
+        parts = [flow(narrow, given).double() for flow in flows]
+        log_p = torch.stack(parts).logsumexp(0) - np.log(len(flows))
         if self.mixture is not None:
             # Both are there in every far corner: a flow that gives no number leaves the mixture's.
             beside = self.mixture.log_prob(z) + np.log1p(-self.weight)
@@ -243,11 +176,7 @@ class Continuous:
 
     @torch.no_grad()
     def sample(
-        self,
-        n: int,
-        context: Any = None,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
+        self, n: int, context: Any = None, temperature: float = 1.0, generator: torch.Generator | None = None
     ) -> Tensor:
         """n rows, (n, D) float64, in the columns' own units; one for each row of the context, if any."""
         flows, preprocessing = self.fitted, self.preprocessing
@@ -281,25 +210,16 @@ class Continuous:
 
     def config(self) -> dict[str, Any]:
         """Plain facts for config.json, from which with :meth:`tensors` ``from_files`` builds it again."""
-        recipe = self.fitted[0].recipe
-        assert recipe is not None
-        return {
-            "architecture": {"name": recipe.name, "arguments": dict(recipe.arguments)},
-            "members": len(self.flows),
-            "flow_weight": self.weight,
-            "log_det": self.log_det,
-        }
+        return self._saved.config()
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name."""
+        return self._saved.tensors()
+
+    @property
+    def _saved(self) -> Saved:
         assert self.preprocessing is not None
-        groups: dict[str, dict[str, Tensor]] = {"columns": self.preprocessing.tensors()}
-        if self.given is not None:
-            groups["given"] = self.given.tensors()
-        if self.mixture is not None:
-            groups["mixture"] = self.mixture.tensors()
-        groups |= {f"flow{k}": flow.state_dict() for k, flow in enumerate(self.fitted)}
-        return {f"{group}.{name}": t for group, named in groups.items() for name, t in named.items()}
+        return Saved(self.fitted, self.preprocessing, self.given, self.mixture, self.weight, self.log_det)
 
     def round_trip_error(self, y: Any) -> float:
         """max |f⁻¹(f(z)) - z| over the rows and flows, z as the flows are given it; without a context."""
@@ -312,48 +232,11 @@ class Continuous:
     @classmethod
     def from_files(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """What :meth:`config` and :meth:`tensors` gave, read by ``storage.read_model``."""
-        groups: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in _of_this_version(config, tensors).items():
-            group, _, rest = name.partition(".")
-            groups.setdefault(group, {})[rest] = tensor
-        try:
-            name, arguments = config["architecture"]["name"], config["architecture"]["arguments"]
-            members, weight = config.get("members", 1), config.get("flow_weight", 1.0)
-            preprocessing = Preprocessing.from_tensors(groups.pop("columns"))
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"the model directory of a table lacks {error}.") from None
-        if name not in FOR_TABLES:
-            raise ModelError(
-                f"config.json names the architecture {name!r}, which this rheon has not for tables."
-            )
-        if type(members) is not int or not 1 <= members <= FOLDS or not isinstance(weight, float):
-            raise ModelError("config.json must give the number of members, and the weight of the flows.")
-        if set(groups) - {"given", "mixture"} != {f"flow{k}" for k in range(members)}:
-            raise ModelError("the weights are not those of the flows that config.json names.")
-        self = cls(name)
-        self.weight, self.preprocessing, self.log_det = weight, preprocessing, config.get("log_det", 0.0)
-        features = len(preprocessing.layers[0].mean)
-        if "given" in groups:
-            self.given = Preprocessing.from_tensors(groups["given"])
-        if "mixture" in groups:
-            self.mixture = Mixture.from_tensors(groups["mixture"], features)
-        if not 0 < weight <= 1 or (weight == 1) != (self.mixture is None):
-            raise ModelError(f"config.json gives the flows a weight of {weight}, which does not fit.")
-        self.flows = [
-            load_module(lambda: build(name, arguments), groups[f"flow{k}"]).eval() for k in range(members)
-        ]
-        if any(tuple(flow.event_shape) != (features,) for flow in self.flows):
-            raise ModelError(f"the preprocessing has {features} columns, the flow takes another number.")
+        saved = Saved.read(config, tensors)
+        self = cls(config["architecture"]["name"])
+        self.flows, self.mixture, self.weight = saved.flows, saved.mixture, saved.weight
+        self.preprocessing, self.given, self.log_det = saved.preprocessing, saved.given, saved.log_det
         return self
-
-
-def _of_this_version(config: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by the names that they have here; version 0.1 standardised, and had one flow."""
-    if "members" in config or not {"mean", "scale"} <= set(tensors):
-        return tensors
-    flow = {name.replace("flow.", "flow0.", 1): tensor for name, tensor in tensors.items()}
-    mean, scale = flow.pop("mean"), flow.pop("scale")
-    return flow | {f"columns.{name}": t for name, t in standardising(mean, scale).tensors().items()}
 
 
 def _real(rows: Any) -> Tensor:
@@ -362,13 +245,3 @@ def _real(rows: Any) -> Tensor:
     if tensor.dim() != 2:
         raise RheonError(f"rows must have shape (N, D), got {tuple(tensor.shape)}.")
     return tensor
-
-
-def filled(part: Tensor, tile: int = TILE) -> Tensor:
-    """The rows of a tile, filled up with its first one."""
-    return torch.cat((part, part[:1].expand(tile - len(part), -1)))
-
-
-SHORT = {"spline": "spline_coupling"}
-
-FOR_TABLES = ("tabular", "nice", "realnvp", "spline_coupling")

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rheon.errors import DataError, ModelError, RheonError
+from rheon.flow import Flow
 from rheon.noise import bits_of
 from rheon.storage import load_module
 from rheon.tables.completing import Completing, Score
-from rheon.tables.continuous import FOR_TABLES, SHORT, TILE
 from rheon.tables.encoding import Encoded, Encoding
 from rheon.tables.features import Features
+from rheon.tables.flows import FOR_TABLES, SHORT
 from rheon.tables.folds import fold_of_each
 from rheon.tables.margins import Margins
 from rheon.tables.member import Member, member_of, new_member
+from rheon.tables.saved import grouped, joined
+from rheon.tables.tiles import TILE
 from rheon.training import Checkpoints, Record, Settings, Unit, fingerprint, train
 from rheon.training.threads import lent_threads
 
@@ -79,6 +82,11 @@ class Mixed:
         if not self.members:
             raise RheonError("this density has learned nothing yet.")
         return self.members
+
+    @property
+    def flows(self) -> list[Flow]:
+        """The flows among them, none where there are no numbers."""
+        return [member.flow for member in self.fitted if member.flow is not None]
 
     @property
     def unit(self) -> Unit:
@@ -268,15 +276,12 @@ class Mixed:
         """All tensors by name."""
         groups = {"margins": self.margins.tensors(), "features": self.features.tensors()}
         groups |= {f"member{m}": dict(member.state_dict()) for m, member in enumerate(self.fitted)}
-        return {f"{group}.{name}": t for group, named in groups.items() for name, t in named.items()}
+        return joined(groups)
 
     @classmethod
     def from_files(cls, encoding: Encoding, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """What :meth:`config` and :meth:`tensors` gave, read by ``storage.read_model``."""
-        groups: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            group, _, rest = name.partition(".")
-            groups.setdefault(group, {})[rest] = tensor
+        groups = grouped(tensors)
         self = cls(encoding)
         try:
             architecture, members = config["architecture"], config["members"]

@@ -11,7 +11,7 @@ import rheon as library
 from rheon.datasets import TOYS, load_digits
 from rheon.images import anomaly_scores
 from rheon.tables import read_table
-from rheon.tables.continuous import TILE
+from rheon.tables.tiles import TILE
 
 
 def test_images(models, here, rheon):

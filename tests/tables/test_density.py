@@ -43,7 +43,7 @@ def test_a_large_offset_costs_no_digits():
     schema = Schema(tuple(Column(f"x{i}", "continuous") for i in range(3)))
     moved = TableDensity(schema=schema).fit(steps + 2.0**40, settings=SETTINGS)
     z = (steps - steps.mean(0)) / steps.std(0)
-    learned = moved.learned.preprocessing.layers[0](torch.from_numpy(steps + 2.0**40))[0].numpy()
+    learned = moved.learned.continuous.preprocessing.layers[0](torch.from_numpy(steps + 2.0**40))[0].numpy()
     np.testing.assert_allclose((learned - learned.mean(0)) / learned.std(0), z, atol=1e-3)
     assert len(np.unique(moved.log_prob(steps + 2.0**40))) > 1400
 
