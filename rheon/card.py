@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rheon.bounds import by_kind
+
 _USE = """```python
 import rheon
 
@@ -17,19 +19,25 @@ def card(config: Mapping[str, Any], path: str) -> str:
     """What the model is, what it learned from, its figures, how to use it; Markdown."""
     architecture = config["architecture"]
     arguments = ", ".join(f"{name}={value!r}" for name, value in architecture["arguments"].items())
+    figures = by_kind(config.get("figures") or {})
     parts = [
         f"# A density of {_cell(config.get('data', {}).get('description', 'data'))}",
         f"Architecture: `{architecture['name']}({arguments})`, by rheon.",
-        *(_section(title, config[title]) for title in ("data", "training", "figures") if config.get(title)),
+        *(_section(title, config[title]) for title in ("data", "training") if config.get(title)),
+        *(_section(_titled(kind), group) for kind, group in figures.items() if group),
         "## Use",
         _USE.format(path=path),
     ]
     return "\n\n".join(parts)
 
 
+def _titled(kind: str) -> str:
+    return f"figures: {kind}" if kind else "figures"
+
+
 def _section(title: str, facts: Mapping[str, Any]) -> str:
     rows = "\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items())
-    return f"## {title.capitalize()}\n\n| | |\n|---|---|\n{rows}"
+    return f"## {title[:1].upper()}{title[1:]}\n\n| | |\n|---|---|\n{rows}"
 
 
 def _cell(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rheon.card import card
 from rheon.errors import RheonError, whole
@@ -115,7 +115,7 @@ class Density(ABC):
         self.history = []
         self.info["settings"] = asdict(settings)
         unit = self.unit
-        with closing(train(self.fitted, source, validation, settings, checkpoints)) as records:
+        with closing(train(self._objective, source, validation, settings, checkpoints)) as records:
             for plain in records:
                 record = replace(plain, unit=unit)
                 self.history.append(record)
@@ -123,6 +123,11 @@ class Density(ABC):
 
     def _tensors(self) -> dict[str, Tensor]:
         return {f"flow.{name}": tensor for name, tensor in self.fitted.state_dict().items()}
+
+    @property
+    def _objective(self) -> nn.Module:
+        """Rows → log p, or a bound on it, (B,): what training maximises, and what scores are."""
+        return self.fitted
 
     @property
     def fitted(self) -> Flow:
@@ -168,13 +173,13 @@ class Density(ABC):
         return x
 
     def _score(self, rows: Callable[[slice], tuple[Tensor, Tensor | None]], n: int) -> np.ndarray:
-        """log p(x | context) of n rows, (n,) float64, tile by tile, the last filled up with its first row."""
-        flow = self.fitted
+        """The objective of n rows, (n,) float64, tile by tile, the last filled up with its first row."""
+        objective = self._objective
         scores = np.empty(n)
         with torch.no_grad():
             for start in range(0, n, self.tile):
                 x, context = rows(slice(start, min(start + self.tile, n)))
-                log_p = flow(self._filled(x), None if context is None else self._filled(context))
+                log_p = objective(self._filled(x), None if context is None else self._filled(context))
                 scores[start : start + len(x)] = log_p[: len(x)].double().numpy()
         return scores
 

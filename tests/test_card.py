@@ -19,6 +19,14 @@ def test_facts_are_there():
     assert 'rheon.load("m.rheon")' in text
 
 
+def test_likelihoods_of_different_kinds_stand_in_different_tables():
+    figures = {"likelihood": "exact log P of the levels", "bits_per_dim": 3.0, "mixture_bits_per_dim": 4.0}
+    text = card({**CONFIG, "figures": {**figures, "test_images": 7}}, "m.rheon")
+    assert "## Figures\n\n| | |\n|---|---|\n| test images | 7 |\n\n" in text
+    assert "## Figures: exact log P of the levels\n\n| | |\n|---|---|\n| bits per dim | 3 |\n\n" in text
+    assert "## Figures: ELBO with uniform noise\n\n| | |\n|---|---|\n| mixture bits per dim | 4 |" in text
+
+
 def test_markup_and_pipes_in_names_are_escaped():
     text = card(CONFIG, "m.rheon")
     assert "<script>" not in text

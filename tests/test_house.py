@@ -21,7 +21,8 @@ ORDER = [
     *("models", "images", "tables", "density", "card", "storage"),
     *("architectures", "training", "evaluation"),
     *("datasets", "flow", "memory", "fused", "distributions", "conditioners"),
-    *("bijections", "partitions", "elementwise", "arrays", "files", "noise", "text", "errors"),
+    *("bijections", "partitions", "elementwise", "arrays", "files", "noise", "text", "bounds"),
+    "errors",
 ]
 LEAVES = {
     "datasets",
@@ -33,6 +34,7 @@ LEAVES = {
     "files",
     "noise",
     "text",
+    "bounds",
 }
 
 

@@ -63,9 +63,9 @@ Example: rheon sample m.rheon -n 1000 --out new.parquet""",
     "score": """Give every image or row its log-density.
 
 Prints the mean with its standard error. The columns of --out are, for images,
-index, name (where they are files), log_prob_nats and bits_per_dim; for rows,
-log_prob_nats, per product of the continuous columns' units. It is in the
-data's order.
+index, name (where they are files), log_prob_nats, bits_per_dim and likelihood,
+which says what these two are: exact, or which bound; for rows, log_prob_nats,
+per product of the continuous columns' units. It is in the data's order.
 
 Example: rheon score m.rheon new.csv --out scores.csv""",
     "look": """Draw what a model of images holds.

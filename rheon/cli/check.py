@@ -20,14 +20,18 @@ def check(model: Path, /, *, seed: Seed = 0) -> int:
     read_config(model)
 
     from rheon.evaluation import check_flow
+    from rheon.images import ImageDensity
     from rheon.models import load
     from rheon.reports.report import flows_of
 
-    flows = flows_of(load(model))
+    loaded = load(model)
+    flows = flows_of(loaded)
     if not flows:
         raise RheonError(
             f"{model} is a density of mixed or conditional rows, which check has no battery for yet"
         )
+    if isinstance(loaded, ImageDensity):
+        say(f"log p(x) is a density of x = k + u; figures of this model: {loaded.likelihood()}")
     passed = True
     for number, flow in enumerate(flows, start=1):
         found = check_flow(flow, seed=seed)

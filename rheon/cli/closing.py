@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any
 
+from rheon.bounds import kinds
+
 _MODEL = {"this model": ("bits_per_dim", "log_prob"), "  given the class": ("bits_per_dim_given_class",)}
 _BASELINES = {
     "Gaussian mixture": ("mixture_bits_per_dim", "mixture_log_prob"),
@@ -18,23 +20,36 @@ def baselines_of(figures: Mapping[str, Any]) -> dict[str, float]:
     """What stands beside the model, by its name for people.
 
     >>> baselines_of({"bits_per_dim": 2.0, "gaussian_bits_per_dim": 2.5, "gaussian_bits_per_dim_error": 0.1})
-    {'one Gaussian': 2.5}
+    {'one Gaussian (ELBO)': 2.5}
     """
-    return {label: figures[name] for label, names in _BASELINES.items() for name in names if name in figures}
+    short = {name: f" ({kind.split()[0]})" for name, kind in kinds(figures).items()}
+    return {
+        label + short.get(name, ""): figures[name]
+        for label, names in _BASELINES.items()
+        for name in names
+        if name in figures
+    }
 
 
 def closing(figures: Mapping[str, Any]) -> Iterator[str]:
-    """A table of test figures, each with its standard error, and what was measured beside them."""
+    """A table of test figures, each with its standard error, and what was measured beside them.
+
+    Likelihoods of images that are not of one kind stand under different heads.
+    """
     number, noun = next(
         ((figures[f"test_{noun}"], noun) for noun in ("images", "rows") if f"test_{noun}" in figures),
         ("some", "rows"),
     )
     unit = "bits/dim, lower is better" if noun == "images" else "mean log p in nats, higher is better"
     yield f"  {number:,} test {noun}: {unit}" if isinstance(number, int) else f"  test {noun}: {unit}"
-    for label, names in (_MODEL | _BASELINES).items():
-        for name in names:
+    kind = kinds(figures)
+    rows = [(label, name) for label, names in (_MODEL | _BASELINES).items() for name in names]
+    for head in dict.fromkeys(kind.get(name, "") for _, name in rows if name in figures):
+        if head:
+            yield f"  {head}"
+        for label, name in rows:
             value, error = figures.get(name), figures.get(f"{name}_error")
-            if isinstance(value, Real):
+            if isinstance(value, Real) and kind.get(name, "") == head:
                 spread = f" ± {error:.3f}" if isinstance(error, Real) else ""
                 yield f"    {label:<20}{value:>9.3f}{spread}"
     if isinstance(accuracy := figures.get("accuracy"), Real):

@@ -50,6 +50,7 @@ def _of_images(model: ImageDensity, test: ImageSet, baselines: dict[str, float],
     tested = test.array[:_SOME]
     return {
         "test_images": len(test),
+        "likelihood": model.likelihood(),
         **mean("bits_per_dim", lambda: model.bits_per_dim(test, seed=seed)),
         **given,
         **baselines,

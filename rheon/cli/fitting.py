@@ -159,6 +159,8 @@ class Fit:
             f"{architecture(model)}, {parameters(model):,} parameters, {threads}, at most {_budget(settings)}"
         )
         say(f"{learn:,} {noun(model)} to learn from, {choose:,} to choose weights by, {len(test):,} to test")
+        if isinstance(model, ImageDensity):
+            say(f"figures of this model: {model.likelihood()}")
         with contextlib.ExitStack() as stack:
             shown = progress(model.unit, noun(model), baselines_of(beside))
             watching = [stack.enter_context(shown).update]
@@ -221,7 +223,11 @@ def _untrained(asked: Run, of_images: bool) -> Model:
     if of_images:
         if columns:
             raise RheonError(f"--schema and --given are for tables, and {asked.data} is images")
+        if asked.dequantise is not None:
+            named["dequantise"] = asked.dequantise
         return ImageDensity(levels=asked.levels, augment=augment, **named)
+    if asked.dequantise is not None:
+        raise RheonError(f"--dequantise is for images, and {asked.data} is a table")
     if augment:
         raise RheonError(f"--flip and --shift are for images, and {asked.data} is a table")
     return TableDensity(**named, **columns)

@@ -18,7 +18,7 @@ def noun(model: Model) -> str:
 
 def parameters(model: Model) -> int:
     """How many numbers it learns."""
-    parts: Sequence[nn.Module] = [model.fitted] if isinstance(model, ImageDensity) else model.parts
+    parts: Sequence[nn.Module] = [model.parts] if isinstance(model, ImageDensity) else model.parts
     return sum(p.numel() for part in parts for p in part.parameters() if p.requires_grad)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Self, get_type_hints
+from typing import Any, Literal, Self, get_type_hints
 
 from rheon.cli.image_options import AS_THEY_ARE, NO_VARIETY, Pictures, Variety
 from rheon.cli.paths import model_name
@@ -24,6 +24,8 @@ class Run:
         out: the model directory to make; DATA.rheon in this folder unless given.
         architecture: by name: image_flow, realnvp, spline, nice, or one from rheon.architectures.
         levels: number of grey levels of images; told from the data unless given.
+        dequantise: how whole grey levels become real numbers, by uniform noise (the default) or by noise that
+            is learned; image_flow needs none.
         labels: learns the images of each class, by the labels that come with them.
         test_share: share of the data that is kept apart, for the figures at the end.
         tensorboard: folder to write TensorBoard's event files to; none are written unless given.
@@ -41,6 +43,7 @@ class Run:
     out: str = ""
     architecture: str | None = None
     levels: int | None = None
+    dequantise: Literal["uniform", "learned"] | None = None
     labels: bool = False
     test_share: float = 0.2
     tensorboard: str | None = None
@@ -120,6 +123,7 @@ _RULES: dict[str, _Rule] = {
     "out": (lambda v: isinstance(v, str), "text"),
     "architecture": (lambda v: v is None or _text(v), "text"),
     "tensorboard": (lambda v: v is None or _text(v), "text"),
+    "dequantise": (lambda v: v in (None, "uniform", "learned"), "uniform or learned"),
     "labels": (lambda v: isinstance(v, bool), "true or false"),
     "levels": (lambda v: v is None or (type(v) is int and 2 <= v <= 256), "a whole number from 2 to 256"),
     "test_share": (lambda v: isinstance(v, float) and 0 < v < 1, "a number above 0 and below 1"),

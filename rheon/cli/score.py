@@ -42,7 +42,8 @@ def score(
         model: A model directory.
         data: What fit takes too; of a density in the plane, fresh draws.
         out: The file to write, .csv, .tsv, .parquet, .arrow or .feather; none unless given.
-        draws: Of the dequantisation noise of images and of numbers on a grid: more give a tighter bound.
+        draws: Of the dequantisation noise of images and of numbers on a grid: more tighten the bound that a
+            figure is, where it is one; those of image_flow are exact.
         seed: Of that noise, and of fresh draws.
         anomaly: Of images, adds to OUT the columns typicality, complexity and latent_norm, higher for odder
             images; complexity is the one to go by.
@@ -77,9 +78,10 @@ def score(
     n = len(means["log_prob_nats"])
     if out is not None:
         say(f"{out}: {n:,} scores")
+    kind = f" ({loaded.likelihood(draws)})" if isinstance(loaded, ImageDensity) else ""
     for name, mean in means.items():
         if len(mean):
-            say(f"{name} of {n:,} {'images' if images else 'rows'}: {mean}")
+            say(f"{name} of {n:,} {'images' if images else 'rows'}: {mean}{kind}")
     if len(true_mean):
         say(f"log_prob_nats of the true density: {true_mean}")
     elif isinstance(facts := config.get("data"), dict) and facts.get("source") == Path(data).name:
@@ -168,4 +170,5 @@ def _of_images(
     if anomaly:
         odd = anomaly_scores(model, images, seed)
         scores |= {name: values for name, values in odd.items() if name != "nll"}
+    scores["likelihood"] = [model.likelihood(draws)] * len(images)
     yield {"index": np.arange(len(images)), **named, **scores}, ()

@@ -3,12 +3,12 @@
 import math
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rheon.architectures import build
 from rheon.bijections import Logit
@@ -17,10 +17,18 @@ from rheon.errors import DataError, ModelError, RheonError, whole
 from rheon.flow import Flow, Recipe
 from rheon.images.augment import Augmentation
 from rheon.images.classes import Classes
-from rheon.images.noise import Contexts, Dequantised, image_noise
+from rheon.images.facts import Facts
+from rheon.images.noise import UNIFORM, Contexts, Dequantised, image_noise
 from rheon.images.pixels import Pixels
 from rheon.images.preparation import Preparation
-from rheon.images.presets import behind_logit, check_named, is_known, of_levels, untrained
+from rheon.images.presets import (
+    behind_logit,
+    check_dequantise,
+    check_named,
+    dequantisation,
+    of_levels,
+    untrained,
+)
 from rheon.images.reading import AS_THEY_ARE, ImageSet, read_images, to_layout
 from rheon.storage import load_module
 from rheon.training import Checkpoints, Record, Settings, Unit, fingerprint
@@ -30,22 +38,21 @@ _VALIDATION_BYTES = 1 << 28
 
 Architecture = Callable[[tuple[int, int, int]], Flow]
 
-_MARGIN = 1 / 256
-"""Of the noise from the ends of a level: rounding in f and back then leads into no other level."""
-
 
 class ImageDensity(Density):
     """The density of images with integer grey levels k in {0, …, levels - 1}^D, D = C · H · W.
 
-    A flow over the dequantised image x = k + u, u uniform on [0, 1)^D, is trained by maximum likelihood:
-    over x itself where the architecture is made for grey levels (``"image_flow"``), else over y = logit(α +
-    (1 - 2α) x / levels). With every Jacobian counted, its log p(x) is per unit of grey level, so
+    A flow over the dequantised image x = k + u, u in [0, 1)^D, is trained by maximum likelihood. With every
+    Jacobian counted, its log p(x) is per unit of grey level, and bits per dimension = -log P(k) / (D ln 2).
 
-        log P(k) ≥ E_u log p(k + u),     bits per dimension = -log p / (D ln 2).
+    Where the architecture is made for grey levels (``"image_flow"``, over x itself), log p(k + u) is log P(k)
+    exactly, whatever u. Others are over y = logit(α + (1 - 2α) x / levels), and their figures are bounds,
 
-    All figures are that bound, by noise that is a function of the image and a seed; with ``draws`` = k >
-    1 they are the tighter importance-weighted bound log (1/k) Σ_j p(k + u_j), the mean before the
-    logarithm.
+        log P(k) ≥ E_u [log p(k + u) - log q(u | k)],
+
+    by noise that is a function of the image and a seed; with ``draws`` = n > 1 the tighter log (1/n) Σ_j
+    p(k + u_j) / q(u_j | k), importance-weighted, the mean before the logarithm. ``model.likelihood(draws)``
+    says which a figure is; figures of different kinds are not to stand in one table.
 
     Fitted with labels it is class-conditional: the flow learns p(x | c), and p(c) are the shares of the
     classes in training. Then p(x) = Σ_c p(c) p(x | c), and ``classify`` gives p(c | x).
@@ -58,6 +65,8 @@ class ImageDensity(Density):
         alpha: α, the edge squeeze that keeps the logit finite.
         layout: of arrays to learn from, ``"NHW"``, ``"NHWC"``, ``"NCHW"`` or ``"HWC"``; found unless given.
         augment: what training does to images, such as ``[Flip(), Shift(2)]``; evaluation does not.
+        dequantise: ``"uniform"`` noise, q = 1, or ``"learned"``: q(u | k) is a small flow, learned together
+            with p. ``"image_flow"`` needs no noise.
 
     Reference: Theis, van den Oord, Bethge, *A note on the evaluation of generative models*, 2016,
     arXiv:1511.01844; Burda, Grosse, Salakhutdinov, *Importance Weighted Autoencoders*, 2016,
@@ -78,11 +87,14 @@ class ImageDensity(Density):
         alpha: float = 0.01,
         layout: str | None = None,
         augment: Sequence[Augmentation] = (),
+        dequantise: str = "uniform",
     ) -> None:
         super().__init__()
         self.architecture = architecture
         if isinstance(architecture, str):
             check_named(architecture)
+        check_dequantise(dequantise, architecture)
+        self.dequantise = dequantise
         self.levels, self.alpha, self.augment = levels, alpha, tuple(augment)
         self.shape: tuple[int, int, int] = (0, 0, 0)
         self.layout = "NCHW"
@@ -91,10 +103,21 @@ class ImageDensity(Density):
         self.preparation = Preparation()
         """What was done with the pictures that it learned from, and is done with those that it scores."""
         self._given_layout = layout
+        self._noise = UNIFORM
 
     @property
     def unit(self) -> Unit:
-        return Unit.bits_per_dim(self.shape)
+        return Unit.bits_per_dim(self.shape, self.likelihood())
+
+    def likelihood(self, draws: int = 1) -> str:
+        """What figures with so many ``draws`` of the noise are: log P of the levels, or which bound on it.
+
+        >>> model = ImageDensity("realnvp").fit("digits", steps=2)
+        >>> model.likelihood(), model.likelihood(draws=8)
+        ('ELBO with uniform noise', 'importance-weighted bound with 8 draws of uniform noise')
+        """
+        self.fitted  # noqa: B018 - refuses before fit
+        return self._noise.likelihood(whole("draws", draws, 1))
 
     def settings(self, **changes: Any) -> Settings:
         defaults: dict[str, Any] = {"batch_size": 64, "learning_rate": 3e-3, "ema_decay": 0.99}
@@ -119,6 +142,11 @@ class ImageDensity(Density):
         self.levels, self.layout, self.preparation = images.levels, images.layout, images.preparation
         self.shape = images.images.shape[1:]
         self.flow = self._of_levels(self._build(settings.seed))
+        self._noise = dequantisation(self.dequantise, self.flow, images.levels, settings.seed)
+        if self.dequantise == "learned" and (settings.memory, settings.precision) != ("store", "float32"):
+            raise RheonError(
+                "memory and precision are for a flow alone: leave them as they are, or the noise uniform."
+            )
         self.info["data"] = {
             "description": images.description,
             "training_images": len(learn),
@@ -129,13 +157,13 @@ class ImageDensity(Density):
         if checkpoints is not None and numbers is not None:
             checkpoints.identity["labels"] = fingerprint(numbers)
         some = held_out.fewer(_VALIDATION_BYTES)
-        source = Dequantised(_held(learn.images), self.augment, self._contexts(learn))
-        validation = Dequantised(torch.from_numpy(some.array), (), self._contexts(some))
+        source = Dequantised(_held(learn.images), self.augment, self._contexts(learn), self._noise)
+        validation = Dequantised(torch.from_numpy(some.array), (), self._contexts(some), self._noise)
         kept = images.images if isinstance(images.images, np.ndarray) else images.images.identity()
         yield from self._train(source, validation, settings, checkpoints, kept)
 
     def log_prob(self, images: Any, *, labels: Any = None, draws: int = 1, seed: int = 0) -> np.ndarray:
-        """A lower bound (in expectation) on log P(k) of each image, (N,) float64, in nats.
+        """log P(k) of each image, (N,) float64, in nats, or a lower bound on it, by :meth:`likelihood`.
 
         Of a class-conditional model it is log Σ_c p(c) P(k | c); given ``labels`` (names or numbers as in
         training, one an image or one for all, or True for those that came with the images) it is
@@ -149,7 +177,7 @@ class ImageDensity(Density):
         return np.logaddexp.reduce(self._joint(read, draws, seed), 1)
 
     def bits_per_dim(self, images: Any, *, labels: Any = None, draws: int = 1, seed: int = 0) -> np.ndarray:
-        """-log_prob / (D ln 2) of each image, (N,): an upper bound on the bits a pixel value costs."""
+        """-log_prob / (D ln 2) of each image, (N,): the bits that a pixel value costs, or a bound on them."""
         return self.unit.scale * -self.log_prob(images, labels=labels, draws=draws, seed=seed)
 
     def classify(self, images: Any, *, draws: int = 1, seed: int = 0) -> np.ndarray:
@@ -200,17 +228,27 @@ class ImageDensity(Density):
 
     def dequantised(self, images: Any, seed: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
         """x = k + u and what the flow is told of them, of as many images at once as the model takes."""
+        for rows, context in self.objective_rows(images, seed):
+            yield self._noise.x(rows), context
+
+    def objective_rows(self, images: Any, seed: int = 0) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Likewise what training and scoring take: k + u, or where noise is learned (k, r), r uniform."""
         read = self.read(images)
         contexts = self.context(read, seed=seed)
         for start in range(0, len(read), self.tile):
             rows = slice(start, min(start + self.tile, len(read)))
             k = read.images[rows]
-            yield torch.from_numpy(k) + self._noise(k, seed, 0), None if contexts is None else contexts[rows]
+            taken = self._noise.rows(torch.from_numpy(k), image_noise(k, seed, 0))
+            yield taken, None if contexts is None else contexts[rows]
 
-    def _noise(self, k: np.ndarray, seed: int, draw: int) -> Tensor:
-        """u of each image, uniform on [0, 1); a little off the ends where log p is the same for all u."""
-        u = image_noise(k, seed, draw)
-        return u if not of_levels(self.fitted) else _MARGIN + (1 - 2 * _MARGIN) * u
+    @property
+    def parts(self) -> nn.ModuleDict:
+        """All that is learned, by name: the flow, and where noise is learned its flow."""
+        return nn.ModuleDict({"flow": self.fitted, **self._noise.parts})
+
+    @property
+    def _objective(self) -> nn.Module:
+        return self._noise.objective(self.fitted)
 
     @property
     def _conditional(self) -> Classes:
@@ -231,11 +269,12 @@ class ImageDensity(Density):
     def _bounds(self, read: ImageSet, numbers: np.ndarray | None, draws: int, seed: int) -> np.ndarray:
         """The bound on log P(k), or on log P(k | c) for the classes c of these numbers, (N,)."""
         draws, seed = whole("draws", draws, 1), whole("seed", seed, 0)
-        k, classes = read.images, self.classes
+        k, classes, noise = read.images, self.classes, self._noise
+        draws = noise.draws(draws)
 
         def rows_of(rows: slice) -> tuple[Tensor, Tensor | None]:
             context = None if classes is None or numbers is None else classes.context(numbers[rows])
-            return torch.from_numpy(k[rows]) + self._noise(k[rows], seed, draw), context
+            return noise.rows(torch.from_numpy(k[rows]), image_noise(k[rows], seed, draw)), context
 
         scores = np.empty((draws, len(k)))
         for draw in range(draws):
@@ -310,51 +349,31 @@ class ImageDensity(Density):
         return behind_logit(flow, Logit(self._levels, self.alpha))
 
     def _config(self) -> dict[str, Any]:
-        schema: dict[str, Any] = {"shape": list(self.shape), "layout": self.layout}
-        if self.classes is not None:
-            schema |= {"classes": list(self.classes.names), "class_counts": list(self.classes.counts)}
-        return {
-            "kind": "image",
-            "preprocessing": {"levels": self.levels, "alpha": self.alpha, **self._prepared()},
-            "schema": schema,
-        }
+        return Facts(
+            *(self.shape, self.layout, self.levels, self.alpha, self.dequantise),
+            *(self.preparation, self.classes),
+        ).config()
 
-    def _prepared(self) -> dict[str, Any]:
-        if self.preparation == AS_THEY_ARE:
-            return {}
-        of = asdict(replace(self.preparation, size=self.preparation.shape, strict=False))
-        return {"pictures": {name: list(v) if isinstance(v, tuple) else v for name, v in of.items()}}
+    def _tensors(self) -> dict[str, Tensor]:
+        return self.parts.state_dict()
 
     @classmethod
     def from_files(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """What ``save`` wrote, read by ``storage.read_model``."""
-        try:
-            name, arguments = config["architecture"]["name"], config["architecture"]["arguments"]
-            levels, alpha = config["preprocessing"]["levels"], config["preprocessing"]["alpha"]
-            shape, layout = tuple(config["schema"]["shape"]), config["schema"]["layout"]
-            pictures = dict(config["preprocessing"].get("pictures", {}))
-            size = pictures.pop("size", None)
-            preparation = Preparation(tuple(size) if isinstance(size, list) else size, **pictures)
-            classes = None
-            if "classes" in config["schema"]:
-                classes = Classes(tuple(config["schema"]["classes"]), tuple(config["schema"]["class_counts"]))
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"config.json of an image model lacks {error}.") from None
-        except RheonError as error:
-            raise ModelError(f"config.json of an image model: {error}") from None
-        if not is_known(name):
-            raise ModelError(
-                f"config.json names the architecture {name!r}, which this rheon does not have for images."
-            )
-        model = cls(name, levels, alpha)
-        model.shape, model.layout, model.classes = shape, layout, classes
-        model.preparation = preparation
+        facts, recipe = Facts.of(config), Recipe(**config["architecture"])
+        model = cls(recipe.name, facts.levels, facts.alpha, dequantise=facts.dequantise)
+        model.shape, model.layout, model.classes = facts.shape, facts.layout, facts.classes
+        model.preparation = facts.preparation
 
-        weights = {key.removeprefix("flow."): tensor for key, tensor in tensors.items()}
-        model.flow = load_module(lambda: model._from_recipe(Recipe(name, arguments)), weights).eval()
-        if tuple(model.fitted.event_shape) != shape:
-            raise ModelError(f"config.json says images of shape {shape}, the flow takes another.")
-        if model.fitted.context_features != (len(classes) if classes else 0):
+        def parts() -> nn.ModuleDict:
+            model.flow = model._from_recipe(recipe)
+            model._noise = dequantisation(model.dequantise, model.flow, model._levels, 0)
+            return model.parts
+
+        load_module(parts, tensors).eval()
+        if tuple(model.fitted.event_shape) != facts.shape:
+            raise ModelError(f"config.json says images of shape {facts.shape}, the flow takes another.")
+        if model.fitted.context_features != (len(facts.classes) if facts.classes else 0):
             raise ModelError("config.json names other classes than the flow takes.")
         return model
 

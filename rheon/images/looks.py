@@ -151,7 +151,7 @@ def bits_map(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[np.floa
     probability. Of other flows every part of log p = log p_Z(f(x)) + Σ log|det| that has a place (a latent,
     the log-slope of a coupling's map or of the logit) is shared out evenly among the pixels of its place;
     parts without one (ActNorm, 1×1 convolutions: the same for all pixels) among all. A map of a coarse scale
-    so is as coarse as the scale.
+    so is as coarse as the scale. Where noise is learned, log q is taken off in the same way.
 
     >>> from rheon.images import ImageDensity
     >>> model, x = ImageDensity("realnvp").fit("digits", steps=2), np.zeros((1, 8, 8), np.uint8)
@@ -167,23 +167,35 @@ def bits_map(model: ImageDensity, images: Any, seed: int = 0) -> NDArray[np.floa
     if any(len(shape) != 3 for shape in flow.latent_shapes):
         raise RheonError("bits_map needs a flow of images: in this one the latents have no places.")
     maps = []
-    for x, context in model.dequantised(images, seed):
-        placed = torch.zeros(len(x), height, width, dtype=torch.float64)
+    for rows, context in model.objective_rows(images, seed):
+        placed = torch.zeros(len(rows), height, width, dtype=torch.float64)
 
         def add(nats: Tensor, placed: Tensor = placed) -> None:
             share = nats.double().sum(1)
             up, across = height // share.shape[1], width // share.shape[2]
             placed += (share / (up * across)).repeat_interleave(up, 1).repeat_interleave(across, 2)
 
-        scalar = type(flow.base)((1,)).to(x)
-        with torch.no_grad(), _slopes(flow, add):
+        scalar = type(flow.base)((1,)).to(rows)
+        with torch.no_grad(), _slopes(model.parts, add):
+            x, log_q = _dequantised(model, rows, add)
             z, log_det = flow.bijection(x, context)
-            total = flow.base.log_prob(z) + log_det
+            total = flow.base.log_prob(z) + log_det - log_q
             for latent in flow.split_latents(z):
                 add(scalar.log_prob(latent.reshape(-1, 1)).view_as(latent))
         rest = (total.double() - placed.sum((1, 2))) / (height * width)
         maps.append((placed + rest[:, None, None]) / -math.log(2))
     return torch.cat(maps).numpy()
+
+
+def _dequantised(model: ImageDensity, rows: Tensor, add: Any) -> tuple[Tensor, Tensor | float]:
+    """x = k + u and log q(u | k), of which ``add`` is given what has places but is no map's slope."""
+    if "dequantiser" not in model.parts:
+        return rows, 0.0
+    k, r = rows.chunk(2, 1)
+    u, log_q = model.parts["dequantiser"](k, r)
+    of_u, of_r = (torch.log(v * (1 - v)) for v in (u.double().clamp(1e-6, 1 - 1e-6), r.double().clamp(1e-6)))
+    add(of_u - of_r)
+    return k + u, log_q
 
 
 @torch.no_grad()

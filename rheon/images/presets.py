@@ -3,13 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from rheon.architectures import ARCHITECTURES
 from rheon.bijections import Composition, Logit
 from rheon.errors import DataError, RheonError
 from rheon.flow import Flow
+from rheon.images.dequantise import Dequantiser
+from rheon.images.noise import UNIFORM, Learned, OfLevels, Uniform
 
 Shape = tuple[int, int, int]
 """(C, H, W)."""
+
+NOISES = ("uniform", "learned")
+"""Kinds of dequantisation."""
 
 
 def check_named(name: str) -> None:
@@ -43,6 +50,33 @@ def untrained(name: str, shape: Shape, levels: int, context_features: int, seed:
 def of_levels(flow: Flow) -> bool:
     """Whether it is one of x in [0, levels] itself, that gives whole levels their probabilities."""
     return flow.recipe is not None and flow.recipe.name in _OF_LEVELS
+
+
+def dequantisation(kind: str, flow: Flow, levels: int, seed: int) -> Uniform:
+    """The noise by which a flow learns images of so many grey levels: ``"uniform"`` or ``"learned"``.
+
+    Raises:
+        RheonError: it is to be learned, and the flow needs none, or the images have odd sides.
+    """
+    if of_levels(flow):
+        check_dequantise(kind, _OF_LEVELS[0])
+        return OfLevels()
+    if kind != "learned":
+        return UNIFORM
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed accelerators too
+        return Learned(Dequantiser(flow.event_shape, levels))
+
+
+def check_dequantise(kind: str, architecture: object) -> None:
+    """Refuses noise that is unknown, or learned where none is needed."""
+    if kind not in NOISES:
+        raise RheonError(f"dequantise must be {' or '.join(map(repr, NOISES))}, got {kind!r}.")
+    if kind == "learned" and architecture in _OF_LEVELS:
+        raise RheonError(
+            f"{architecture} gives whole levels their exact probabilities and needs no noise: leave "
+            "dequantise='learned' (--dequantise learned) out, or take glow, realnvp or spline."
+        )
 
 
 def behind_logit(flow: Flow, logit: Logit) -> Flow:
@@ -80,5 +114,5 @@ _ARGUMENTS: dict[str, Callable[[Shape, int], dict[str, Any]]] = {
     "realnvp_imagenet32": lambda shape, levels: {},
 }
 
-_OF_LEVELS = {"image_flow"}
+_OF_LEVELS = ("image_flow",)
 """Architectures that take x in [0, levels] itself."""

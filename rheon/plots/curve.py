@@ -51,7 +51,8 @@ def training_curve(
     axes.set_ylim(low, high)
     axes.set_xlabel("step")
     what = "bits per dimension" if unit.name == "bits/dim" else "mean log p(x), nats per row"
-    axes.set_ylabel(f"{what} ({'lower' if unit.lower_is_better else 'higher'} is better)")
+    kind = f"\n{unit.likelihood}" if unit.likelihood else ""
+    axes.set_ylabel(f"{what} ({'lower' if unit.lower_is_better else 'higher'} is better){kind}")
     axes.grid(color="#eeeeee")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

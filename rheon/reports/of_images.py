@@ -60,13 +60,14 @@ def _held(model: ImageDensity, shown: np.ndarray, seed: int) -> list[Wanted]:
 def _against_files(model: ImageDensity, images: np.ndarray, seed: int) -> list[Verdict]:
     bits = float(model.bits_per_dim(model.read(images), seed=seed).mean())
     files = float(compressed_bits(images, model.levels or 256).mean() / images[0].size)
+    told = f"{bits:.3f} bits/dim ({model.likelihood()}) on these images"
     if bits < files:
-        text = f"{bits:.3f} bits/dim on these images, where PNG or lossless WebP take {files:.3f}."
+        text = f"{told}, where PNG or lossless WebP take {files:.3f}."
         return [Verdict("good", text)]
     return [
         Verdict(
             "fair",
-            f"{bits:.3f} bits/dim on these images; PNG or lossless WebP take less, {files:.3f}.",
+            f"{told}; PNG or lossless WebP take less, {files:.3f}.",
             "A general compressor knows more about them: train longer.",
         )
     ]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rheon.bounds import by_kind
 from rheon.evaluation import check_flow
 from rheon.flow import Flow
 from rheon.images import ImageDensity
@@ -57,7 +58,9 @@ def _about(model: Model) -> Iterator[Section]:
     data, figures = model.info.get("data", {}), model.info.get("figures", {})
     if data:
         yield Section("Data", [_facts(data)])
-    parts: list[str | Facts | Picture] = [_facts(figures)] if figures else []
+    parts: list[str | Facts | Picture] = []
+    for kind, group in by_kind(figures).items():
+        parts += ([f"{kind}:"] if kind else []) + ([_facts(group)] if group else [])
     records = [record.as_dict() for record in model.history] or list(map(json.loads, model.log.splitlines()))
     if records:
         parts.append(Picture("training", training_curve(records, model.unit), "Training and validation."))

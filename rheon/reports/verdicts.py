@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rheon.bounds import kinds
 from rheon.evaluation.report import Report
 from rheon.reports.page import Verdict
 
@@ -22,10 +23,9 @@ _BASELINES = {
 def likelihood(figures: Mapping[str, Any]) -> Iterator[Verdict]:
     """The model against the best of the simpler models, on the same test rows.
 
-    >>> figures = {"bits_per_dim": 2.0, "bits_per_dim_error": 0.01, "mixture_bits_per_dim": 2.5}
-    >>> [verdict] = likelihood(figures)
+    >>> [verdict] = likelihood({"log_prob": 2.0, "log_prob_error": 0.01, "mixture_log_prob": 1.5})
     >>> verdict.level, verdict.text
-    ('good', '2.000 bits/dim on test data, 0.500 better than a Gaussian mixture (2.500).')
+    ('good', '2.000 nats on test data, 0.500 better than a Gaussian mixture (1.500).')
     """
     images = "bits_per_dim" in figures
     name, unit = ("bits_per_dim", "bits/dim") if images else ("log_prob", "nats")
@@ -34,25 +34,26 @@ def likelihood(figures: Mapping[str, Any]) -> Iterator[Verdict]:
     sign = -1 if images else 1
     value, error = figures[name], figures.get(f"{name}_error", 0.0)
     others = {label: figures[key] for key, label in _BASELINES.items() if key in figures}
+    kind = kinds(figures)
+    of = {label: f", {kind[key]}" for key, label in _BASELINES.items() if key in kind}
+    unit += f" ({kind[name]})" if name in kind else ""
     if not others:
         yield Verdict("fair", f"{value:.3f} {unit} on test data; no simpler model was fitted beside it.")
         return
     label = max(others, key=lambda key: sign * others[key])
-    gain = sign * (value - others[label])
+    gain, beside = sign * (value - others[label]), f"{label} ({others[label]:.3f}{of.get(label, '')})"
     if gain > 2 * error:
-        yield Verdict(
-            "good", f"{value:.3f} {unit} on test data, {gain:.3f} better than {label} ({others[label]:.3f})."
-        )
+        yield Verdict("good", f"{value:.3f} {unit} on test data, {gain:.3f} better than {beside}.")
     elif gain > -2 * error:
         yield Verdict(
             "fair",
-            f"{value:.3f} {unit} on test data, within chance of {label} ({others[label]:.3f}).",
+            f"{value:.3f} {unit} on test data, within chance of {beside}.",
             "Train longer, or use the simpler model.",
         )
     else:
         yield Verdict(
             "bad",
-            f"{value:.3f} {unit} on test data, {-gain:.3f} worse than {label} ({others[label]:.3f}).",
+            f"{value:.3f} {unit} on test data, {-gain:.3f} worse than {beside}.",
             "Train longer or on more data; until then the simpler model is the better one.",
         )
 

@@ -109,6 +109,7 @@ class Record:
             "skipped": self.skipped,
             "validation": self.validation,
             **self.likelihoods,
+            **({"likelihood": self.unit.likelihood} if self.unit.likelihood else {}),
             "best": self.best,
             "threads": self.threads,
             "trouble": self.trouble,

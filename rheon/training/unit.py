@@ -13,6 +13,7 @@ class Unit:
     Attributes:
         name: of the unit.
         figure: the name under which such a figure stands in a log and among a model's figures.
+        likelihood: what the likelihood is, where it may be a bound: :func:`rheon.bounds.likelihood`.
 
     >>> unit = Unit.mean_log_prob(-2.0)  # of rows that were divided by e² before they were learned
     >>> unit(3.0), unit.figure
@@ -24,15 +25,16 @@ class Unit:
     scale: float = 1.0
     shift: float = 0.0
     lower_is_better: bool = True
+    likelihood: str = ""
 
     @classmethod
-    def bits_per_dim(cls, shape: Iterable[int]) -> Self:
+    def bits_per_dim(cls, shape: Iterable[int], likelihood: str = "") -> Self:
         """-log p / (D ln 2), for images of this shape.
 
         >>> round(Unit.bits_per_dim((1, 8, 8))(177.4), 2)
         4.0
         """
-        return cls("bits/dim", "bits_per_dim", 1 / (prod(shape) * log(2)))
+        return cls("bits/dim", "bits_per_dim", 1 / (prod(shape) * log(2)), likelihood=likelihood)
 
     @classmethod
     def mean_log_prob(cls, log_det: float = 0.0) -> Self:

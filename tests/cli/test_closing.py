@@ -6,6 +6,7 @@ from rheon.cli.closing import closing, training_line
 def test_images():
     figures = {
         "test_images": 1359,
+        "likelihood": "exact log P of the levels",
         "bits_per_dim": 1.98765,
         "bits_per_dim_error": 0.0123,
         "mixture_bits_per_dim": 2.57,
@@ -14,10 +15,31 @@ def test_images():
     }
     assert list(closing(figures)) == [
         "  1,359 test images: bits/dim, lower is better",
+        "  exact log P of the levels",
         "    this model              1.988 ± 0.012",
-        "    Gaussian mixture        2.570",
         "    independent pixels      2.430",
+        "  ELBO with uniform noise",
+        "    Gaussian mixture        2.570",
         "  round trip f⁻¹(f(x)) - x: 1.2e-05 grey levels at most",
+    ]
+
+
+def test_likelihoods_of_different_kinds_stand_under_different_heads():
+    figures = {
+        "test_images": 9,
+        "likelihood": "ELBO with learned noise",
+        "bits_per_dim": 2.0,
+        "mixture_bits_per_dim": 2.5,
+        "histogram_bits_per_dim": 2.25,
+    }
+    assert list(closing(figures)) == [
+        "  9 test images: bits/dim, lower is better",
+        "  ELBO with learned noise",
+        "    this model              2.000",
+        "  ELBO with uniform noise",
+        "    Gaussian mixture        2.500",
+        "  exact log P of the levels",
+        "    independent pixels      2.250",
     ]
 
 

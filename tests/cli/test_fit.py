@@ -221,6 +221,21 @@ def test_labels_that_come_with_images_are_learned(here, rheon):
     np.testing.assert_array_equal(table["log_prob_nats"], model.log_prob(load_digits().images[:6]))
 
 
+def test_noise_that_is_learned_is_a_flag_and_every_figure_says_so(here, rheon):
+    words = "digits --architecture realnvp --dequantise learned --steps 3 --batch-size 16 --threads 1"
+    shown = rheon(f"fit {words} --out m.rheon")
+    assert (shown.code, "figures of this model: ELBO with learned noise" in shown.out) == (0, True)
+    assert library.load(here / "m.rheon").dequantise == "learned"
+    assert config(here / "m.rheon")["figures"]["likelihood"] == "ELBO with learned noise"
+    first = json.loads((here / "m.rheon/training.jsonl").read_text().splitlines()[0])
+    assert first["likelihood"] == "ELBO with learned noise"
+    assert "## Figures: ELBO with learned noise" in (here / "m.rheon/README.md").read_text()
+    printed = rheon("score m.rheon digits --draws 2").out
+    assert "(importance-weighted bound with 2 draws of learned noise)" in printed
+    assert "needs no noise" in rheon("fit digits --dequantise learned --steps 2").err
+    assert "--dequantise is for images" in rheon("fit moons --dequantise learned --steps 2").err
+
+
 def test_labels_are_for_images_that_have_some(here, rheon):
     assert "labels are for images" in rheon("fit moons --labels --steps 2").err
     np.save("bare.npy", load_digits().images)

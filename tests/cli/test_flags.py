@@ -74,6 +74,7 @@ def test_tables_are_no_flags():
         "out",
         "architecture",
         "levels",
+        "dequantise",
         "labels",
         "test_share",
         "tensorboard",

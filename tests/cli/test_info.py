@@ -14,6 +14,8 @@ def test_what_a_model_is(models, rheon):
         "grey levels    17",
         "1,797 grey images of 8×8 pixels",
         "359 test images: bits/dim, lower is better",
+        "exact log P of the levels",
+        "ELBO with uniform noise",
         "Gaussian mixture",
         "batch size     20",
         "seed           7",

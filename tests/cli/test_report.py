@@ -11,7 +11,9 @@ def test_a_report_on_images_says_what_was_measured(models, here, rheon):
     html = (here / "r.html").read_text()
     assert len(list((here / "f").glob("*.png"))) == html.count("<figure>")
     figures = json.loads((models / "digits.rheon/config.json").read_text())["figures"]
-    assert f"{figures['bits_per_dim']:.3f} bits/dim on test data" in html
+    assert f"{figures['bits_per_dim']:.3f} bits/dim (exact log P of the levels) on test data" in html
+    assert "bits/dim (exact log P of the levels) on these images" in html
+    assert "<p>ELBO with uniform noise:</p>" in html
     assert html.count("<figure>") >= 6
     assert len(html) < 1_500_000
 

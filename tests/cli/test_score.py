@@ -17,15 +17,17 @@ from rheon.tables.tiles import TILE
 def test_images(models, here, rheon):
     shown = rheon(f"score {models}/digits.rheon digits --out scores.parquet")
     table = pq.read_table(here / "scores.parquet").to_pydict()
-    assert list(table) == ["index", "log_prob_nats", "bits_per_dim"]
+    assert list(table) == ["index", "log_prob_nats", "bits_per_dim", "likelihood"]
+    assert set(table["likelihood"]) == {"exact log P of the levels"}
     expected = library.load(models / "digits.rheon").log_prob(load_digits().images)
     np.testing.assert_array_equal(table["log_prob_nats"], expected)
     np.testing.assert_allclose(table["bits_per_dim"], -expected / (64 * math.log(2)), rtol=1e-12)
     assert table["index"] == list(range(1797))
     bits = np.array(table["bits_per_dim"])
     assert (
-        f"bits_per_dim of 1,797 images: {bits.mean():.4f} ± {bits.std(ddof=1) / 1797**0.5:.4f}\n" in shown.out
-    )
+        f"bits_per_dim of 1,797 images: {bits.mean():.4f} ± {bits.std(ddof=1) / 1797**0.5:.4f} (exact log P "
+        "of the levels)\n"
+    ) in shown.out
     assert "fitted on digits" in shown.err
 
 

@@ -1,12 +1,13 @@
 """Dequantisation noise: uniform, independent, a function of the image and the seed alone."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.stats import kstest
 
 from rheon.images.augment import Flip, Shift
 from rheon.images.crops import Crops, Region
-from rheon.images.noise import Dequantised, image_noise
+from rheon.images.noise import Dequantised, OfLevels, image_noise
 from rheon.images.pixels import InMemory
 
 IMAGES = np.random.default_rng(0).integers(0, 17, (400, 1, 6, 6), dtype=np.uint8)
@@ -66,6 +67,13 @@ def test_what_training_varies_is_varied_before_the_noise_and_by_the_generator_al
     by_hand = Shift(2)(Flip()(images[:50], generator), generator)
     assert torch.equal(changed.floor(), by_hand.float())
     assert not torch.equal(changed.floor(), images[:50].float())
+
+
+@pytest.mark.parametrize("level", [0, 127, 255])
+def test_of_levels_no_noise_leads_into_another_level(level):
+    k, ends = torch.full((2, 1, 1, 1), level, dtype=torch.uint8), torch.tensor([0.0, 1 - 2**-24])
+    assert (OfLevels().rows(k, ends.view(2, 1, 1, 1)).floor() == level).all()
+    assert OfLevels().draws(8) == 1, "each draw would give the same"
 
 
 def test_crops_are_drawn_by_the_generator_whether_expected_or_not():

@@ -14,10 +14,10 @@ def test_images_against_the_best_simpler_model(value, level):
         "mixture_bits_per_dim": 2.5,
         "histogram_bits_per_dim": 3.0,
     }
-    [found] = verdicts.likelihood(figures)
+    [found] = verdicts.likelihood({**figures, "likelihood": "exact log P of the levels"})
     assert found.level == level
-    assert f"{value:.3f}" in found.text
-    assert "a Gaussian mixture (2.500)" in found.text
+    assert f"{value:.3f} bits/dim (exact log P of the levels) on test data" in found.text
+    assert "a Gaussian mixture (2.500, ELBO with uniform noise)" in found.text
 
 
 @pytest.mark.parametrize(("value", "level"), [(-1.0, "good"), (-2.01, "fair"), (-3.0, "bad")])
