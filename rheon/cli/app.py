@@ -28,6 +28,7 @@ Examples:
   rheon fit digits                                  learn handwritten digits
   rheon sample digits.rheon -n 64 --out new.png     draw 64 new ones
   rheon score digits.rheon digits --out s.csv       how likely is each of them
+  rheon impute m.rheon holes.csv --out whole.csv    fill in what is missing
   rheon look digits.rheon digits --out pictures     what does it hold, scale by scale
   rheon report digits.rheon --data digits           what is it worth: a page
   rheon check digits.rheon                          is its density one
@@ -68,6 +69,14 @@ which says what these two are: exact, or which bound; for rows, log_prob_nats,
 per product of the continuous columns' units. It is in the data's order.
 
 Example: rheon score m.rheon new.csv --out scores.csv""",
+    "impute": """Draw the missing cells of a table.
+
+Each is drawn given what is there in its row; all else stays as it is. Where
+only categories and one number are missing the draw is exact, else it is taken
+from many by their weights, and how many of these count is told. -n 5 draws
+five times, for multiple imputation, and adds a column draw.
+
+Example: rheon impute m.rheon holes.csv --out filled.csv""",
     "look": """Draw what a model of images holds.
 
 Writes pictures: draws at temperatures; with DATA also the way between four

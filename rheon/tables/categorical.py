@@ -140,20 +140,56 @@ class CategoricalHeads(nn.Module):
         temperature: float = 1.0,
     ) -> Tensor:
         """n draws of c, (n, C) int64, of values that were seen; ``context`` (n, M)."""
-        codes = torch.empty(n, len(self.levels), dtype=torch.long)
-        total = sum(self.levels)
+        codes = torch.full((n, len(self.levels)), -1)
+        return self._drawn(codes, self.levels, context, generator, temperature)[0]
+
+    @torch.no_grad()
+    def complete(
+        self,
+        codes: Tensor,
+        levels: Sequence[int],
+        context: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Codes (n, C) with those that are -1 drawn, and log q of what was drawn, (n,).
+
+        Each is drawn given the codes before it, q = Π p(c_j | c_<j, g), and not given those after it: its
+        weight is p(c | g) / q. Of code j only the first ``levels[j]`` values are drawn.
+        """
+        return self._drawn(codes, levels, context, generator, 1.0)
+
+    def _drawn(
+        self,
+        codes: Tensor,
+        levels: Sequence[int],
+        context: Tensor | None,
+        generator: torch.Generator | None,
+        temperature: float,
+    ) -> tuple[Tensor, Tensor]:
+        n, total = len(codes), sum(self.levels)
+        codes, log_q = codes.clone(), torch.zeros(n)
         enter = (self.enter * self.before).transpose(1, 2)  # (C, L + M, H)
         entered = self.enter_bias.expand(-1, n, -1).clone()
         if self.context_features:
             entered += torch.matmul(self._checked(context, n), enter[:, total:])
         for k, j in enumerate(self.order):
-            log_p = self._log_softmax(entered[k : k + 1], k)[0] / max(temperature, 1e-6)
-            u = torch.rand(n, 1, generator=generator).clamp_(1e-7, 1 - 1e-7)
-            shares = log_p.softmax(1).cumsum(1)
-            codes[:, j] = (shares < u * shares[:, -1:]).sum(1).clamp_(max=self.levels[j] - 1)
+            own = codes[:, j]
+            unknown = own < 0
+            if bool(unknown.any()):
+                log_p = self._log_softmax(entered[k : k + 1], k)[0] / max(temperature, 1e-6)
+                log_p = log_p if levels[j] == self.levels[j] else log_p[:, : levels[j]]
+                u = torch.rand(n, 1, generator=generator).clamp_(1e-7, 1 - 1e-7)
+                shares = log_p.softmax(1).cumsum(1)
+                drawn = (shares < u * shares[:, -1:]).sum(1).clamp_(max=levels[j] - 1)
+                codes[:, j] = own = torch.where(unknown, drawn, own)
+                log_q += torch.where(
+                    unknown, log_p.log_softmax(1).gather(1, drawn[:, None])[:, 0], log_q.new_zeros(())
+                )
             if k + 1 < len(self.order):
-                entered[k + 1 :] += enter[k + 1 :, self.offsets[k] + codes[:, j]]
-        return codes
+                seen = own < self.levels[j]
+                step = enter[k + 1 :, self.offsets[k] + torch.where(seen, own, 0)]
+                entered[k + 1 :] += step if bool(seen.all()) else step * seen[:, None]
+        return codes, log_q
 
     def _log_softmax(self, entered: Tensor, first: int = 0) -> Tensor:
         heads = slice(first, first + len(entered))

@@ -15,6 +15,7 @@ from rheon.errors import RheonError, whole
 from rheon.tables.drawing import draw_numbers, draw_table, numbers_of
 from rheon.tables.editing import completed, read_toml
 from rheon.tables.flows import Architecture, check_name
+from rheon.tables.imputed import Imputed, impute
 from rheon.tables.member import flow_of
 from rheon.tables.mixed import HEADS
 from rheon.tables.numbers import Numbers
@@ -187,6 +188,21 @@ class TableDensity(Density):
         Of a conditional model, one for each row of ``given``, of which there must be n.
         """
         return draw_table(self._model, self.roles, whole("n", n, 0), given, temperature, seed)
+
+    def impute(self, rows: Any, *, draws: int = 1, seed: int = 0) -> Imputed:
+        """The rows with their missing cells drawn from p(what is missing | what is there), ``draws`` times.
+
+        What is there stays as it is. A cell is drawn as what would be there: missing is none of its values,
+        even where missing ones were learned. Where nothing but categories and one number is missing in a row
+        the draw is exact; else it is one of many by importance, of which ``effective`` tells how many count.
+
+        >>> rows = np.random.default_rng(0).normal(size=(200, 2))
+        >>> model = TableDensity().fit(rows, steps=2)
+        >>> model.impute([[0.5, np.nan], [0.5, 1.0]]).effective.tolist()
+        [inf, nan]
+        """
+        draws, seed = whole("draws", draws, 1), whole("seed", seed, 0)
+        return impute(self._model, self.roles, rows, draws, seed)
 
     def is_bound(self, rows: Any) -> np.ndarray:
         """For each row whether its log_prob is a bound and not exact, (N,) bool."""

@@ -108,6 +108,25 @@ class Encoding:
         open_ = ("categorical", "ordinal")
         return tuple(j for j, column in enumerate(self.coded) if column.kind not in open_)
 
+    @cached_property
+    def own_levels(self) -> tuple[int, ...]:
+        """How many values each code has but for a missing one, C numbers."""
+        return tuple(n - c.has_missing for n, c in zip(self.levels, self.coded, strict=True))
+
+    def opened(self, rows: Encoded) -> Encoded:
+        """The rows with missing values as unknown ones, where they are a level of their own too."""
+        missing = rows.codes == np.where(self.has_missing, self.own_levels, UNKNOWN)
+        holes = rows.holes.copy()
+        for place, state in enumerate(self.states):
+            if state is not None:
+                holes[:, place] |= missing[:, state]
+        return Encoded(np.where(missing, UNKNOWN, rows.codes), rows.y, holes)
+
+    @cached_property
+    def has_missing(self) -> NDArray[np.bool_]:
+        """Which codes have a missing value among their levels, (C,)."""
+        return np.array([column.has_missing for column in self.coded], dtype=bool)
+
     def present(self, codes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which numbers the codes say are there, (N, D)."""
         present = np.ones((len(codes), len(self.numbers)), dtype=bool)
@@ -132,9 +151,9 @@ class Encoding:
         for place, (column, state) in enumerate(zip(self.numbers, self.states, strict=True)):
             values, missing = _numbers(column, _found(table, column))
             code, y[:, place] = _split(column, values, missing)
-            if state is not None:
-                codes[:, state] = code
             holes[:, place] = missing & ~np.bool_(column.has_missing)
+            if state is not None:
+                codes[:, state] = np.where(holes[:, place], UNKNOWN, code)
         return Encoded(codes, y, holes)
 
     def decode(self, codes: NDArray[np.int64], y: NDArray[np.float64]) -> pa.Table:

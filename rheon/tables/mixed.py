@@ -188,10 +188,18 @@ class Mixed:
         scores = np.empty((draws, len(codes)))
         for draw in range(draws):
             noisy = y if not grid.any() else y + grid * (row_noise(codes, y, seed, draw) - 0.5)
-            for start in range(0, len(codes), TILE):
-                part = slice(start, min(start + TILE, len(codes)))
-                scores[draw, part] = self._tile(codes[part], noisy[part], given[part])
+            scores[draw] = self.density(codes, noisy, given)
         return np.logaddexp.reduce(scores, 0) - math.log(draws)
+
+    def density(
+        self, codes: NDArray[np.int64], y: NDArray[np.float64], given: Tensor | None = None
+    ) -> NDArray[np.float64]:
+        """log p(c, y | g) of complete rows, whose numbers on grids have their noise, per units of y."""
+        given, scores = self._given(given, len(codes)), np.empty(len(codes))
+        for start in range(0, len(codes), TILE):
+            part = slice(start, min(start + TILE, len(codes)))
+            scores[part] = self._tile(codes[part], y[part], given[part])
+        return scores
 
     @torch.no_grad()
     def _tile(self, codes: NDArray[np.int64], y: NDArray[np.float64], given: Tensor) -> NDArray[np.float64]:
@@ -237,6 +245,28 @@ class Mixed:
                     z = member.sample_numbers(codes[bad], given[bad], temperature, generator)
                     y[bad] = self._values(codes[bad], z)
         return codes.numpy(), y.numpy()
+
+    def complete(
+        self, codes: NDArray[np.int64], given: Tensor | None, seed: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Codes with unknown ones drawn by the members' heads in turn, none of them missing; log q, (N,)."""
+        given = self._given(given, len(codes))
+        generator, drawn = torch.Generator().manual_seed(seed), torch.from_numpy(codes.copy())
+        log_q = torch.zeros(len(codes), dtype=torch.float64)
+        for m, member in enumerate(self.fitted):
+            if member.heads is not None:
+                mine = slice(m, None, len(self.members))
+                own = given[mine] if self.given else None
+                drawn[mine], some = member.heads.complete(
+                    drawn[mine], self.encoding.own_levels, own, generator
+                )
+                log_q[mine] = some.double()
+        return drawn.numpy(), log_q.numpy()
+
+    def seen(self, codes: NDArray[np.int64], given: Tensor | None) -> NDArray[np.float64]:
+        """Features of what numbers are given besides numbers, (N, F)."""
+        parts = (self.features.of(codes), self._given(given, len(codes)))
+        return torch.cat(parts, 1).numpy().astype(np.float64)
 
     def _values(self, codes: Tensor, z: Tensor) -> Tensor:
         present = torch.from_numpy(self.encoding.present(codes.numpy()))

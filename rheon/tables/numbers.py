@@ -60,6 +60,28 @@ class Numbers:
         y = rows.y if isinstance(rows, Encoded) else rows
         return self.continuous.training(y, given, settings, checkpoints)
 
+    @property
+    def margins(self) -> Margins:
+        """The map of each column by itself to a nearly normal one."""
+        assert self.continuous.preprocessing is not None
+        return Margins.of(self.continuous.preprocessing)
+
+    def density(
+        self, codes: NDArray[np.int64], y: NDArray[np.float64], given: Tensor | None = None
+    ) -> NDArray[np.float64]:
+        """log p(y) of complete rows, (N,)."""
+        return self.continuous.log_prob(y).numpy()
+
+    def complete(
+        self, codes: NDArray[np.int64], given: Tensor | None, seed: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Codes with unknown ones drawn, and log q of these: of none."""
+        return codes, np.zeros(len(codes))
+
+    def seen(self, codes: NDArray[np.int64], given: Tensor | None) -> NDArray[np.float64]:
+        """Features of what numbers are given besides numbers, (N, F): of nothing."""
+        return np.empty((len(codes), 0))
+
     def log_prob(
         self, rows: Encoded, given: Tensor | None = None, draws: int = 1, seed: int = 0
     ) -> NDArray[np.float64]:
@@ -70,9 +92,7 @@ class Numbers:
         open_ = np.flatnonzero(~rows.complete)
         scores = self.continuous.log_prob(np.where(rows.holes, 0.0, rows.y)).numpy()
         if len(open_):
-            assert self.continuous.preprocessing is not None
-            margins = Margins.of(self.continuous.preprocessing)
-            completing = Completing(self.encoding, margins, rows.take(open_), draws, seed)
+            completing = Completing(self.encoding, self.margins, rows.take(open_), draws, seed)
             scores[open_] = completing.log_sum(lambda codes, y, of: self.continuous.log_prob(y).numpy())
         return scores
 

@@ -94,3 +94,37 @@ def test_what_is_refused():
     heads = CategoricalHeads(LEVELS, 2)
     with pytest.raises(RheonError, match=r"context must have shape \(24, 2\), got none"):
         heads(SEEN)
+
+
+def test_codes_are_completed_with_the_probability_that_is_said():
+    heads = CategoricalHeads((3, 2, 4), width=8, seed=1).eval()
+    with torch.no_grad():
+        for parameter in heads.parameters():
+            parameter.copy_(
+                torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(parameter)))
+            )
+    codes = torch.tensor([[-1, 1, -1]]).repeat(20_000, 1)
+    drawn, log_q = heads.complete(codes, (3, 2, 3), generator=torch.Generator().manual_seed(0))
+    assert drawn[:, 1].eq(1).all()
+    assert drawn[:, 2].max() == 2
+    every = torch.cartesian_prod(torch.arange(3), torch.tensor([1]), torch.arange(3))
+    # q is the product of the conditionals of what was drawn, over the levels that may be.
+    place = drawn[:, 0] * 3 + drawn[:, 2]
+    q = torch.stack(
+        [log_q[place == k][0] if (place == k).any() else torch.tensor(-20.0) for k in range(9)]
+    ).exp()
+    assert float(q.sum()) == pytest.approx(1, abs=1e-3)
+    shares = torch.bincount(place, minlength=9) / len(place)
+    assert float((shares - q).abs().max()) < 0.015
+    # By importance: the mean of p / q is the probability of what is known and may be.
+    with torch.no_grad():
+        weight, known = (heads(drawn) - log_q).exp(), heads(every).exp().sum()
+    assert float(weight.mean()) == pytest.approx(float(known), rel=0.05)
+
+
+def test_a_value_that_was_never_seen_is_kept_and_adds_nothing():
+    heads = CategoricalHeads((2, 3), width=8).eval()
+    heads.prime(torch.tensor([[0, 0], [1, 2], [1, 1]]))
+    drawn, _ = heads.complete(torch.tensor([[2, -1], [0, -1]]), (2, 3), generator=torch.Generator())
+    assert drawn[:, 0].tolist() == [2, 0]
+    assert drawn[:, 1].max() < 3

@@ -122,3 +122,34 @@ def test_batches_are_encoded_like_the_whole():
     parts = [ENCODING.encode(pa.Table.from_batches([batch])) for batch in TABLE.to_batches(max_chunksize=97)]
     assert np.array_equal(np.concatenate([part.codes for part in parts]), whole.codes)
     assert np.array_equal(np.concatenate([part.y for part in parts]), whole.y, equal_nan=True)
+
+
+def test_what_lacks_a_number_that_has_atoms_may_be_an_atom_too():
+    """Unless missing ones were learned, whether it is an atom is as unknown as the number."""
+    x = np.random.default_rng(0).normal(size=200) + 9
+    x[:60] = 0.0
+    encoding = Encoding(guess(pa.table({"x": x})))
+    assert encoding.levels == (2,)
+    rows = encoding.encode(pa.table({"x": [0.0, 9.5, None]}))
+    assert rows.codes.tolist() == [[1], [0], [UNKNOWN]]
+    assert rows.holes.tolist() == [[False], [False], [True]]
+    assert rows.complete.tolist() == [True, True, False]
+
+
+def test_missing_values_can_be_opened():
+    table = pa.table(
+        {"c": ["a", None, "b", "a"] * 20, "x": [0.5, 1.25, None, -1.0] * 20, "y": [1, 2, 3, 4] * 20}
+    )
+    encoding = Encoding(guess(table))
+    rows = encoding.encode(
+        pa.table({"c": [None, "b"], "x": [None, 0.5], "y": pa.array([None, 3], pa.int64())})
+    )
+    assert encoding.own_levels == tuple(
+        n - c.has_missing for n, c in zip(encoding.levels, encoding.coded, strict=True)
+    )
+    assert rows.complete.tolist() == [False, True]
+    opened = encoding.opened(rows)
+    assert (opened.codes[0] == UNKNOWN).all()
+    assert np.array_equal(opened.codes[1], rows.codes[1])
+    assert opened.complete.tolist() == [False, True]
+    assert not rows.holes.any(), "they were a level of their own, and the rows are as they were"
