@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from rheon.errors import DataError
+from rheon.tables.dates import as_dates
 
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 """What stands for no value."""
@@ -183,6 +184,11 @@ def _refined(
     if delimiter != "," and _count(text, _COMMA_NUMBER) == there:
         numbers = pc.replace_substring(text, ",", ".").cast(pa.float64())
         return numbers, f"column {name!r} has commas for decimal points"
+    dates = as_dates(text)
+    if isinstance(dates, tuple):
+        return dates[0], f"column {name!r} holds {dates[1]}"
+    if dates:
+        return text, f"column {name!r} is taken for text: {dates}; write dates as 2024-12-31"
     found = pc.fill_null(pc.match_substring_regex(text, _NUMBER), True)
     count = (pc.sum(found).as_py() or 0) - text.null_count
     if 0.9 * there < count < there:

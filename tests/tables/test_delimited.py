@@ -1,3 +1,5 @@
+from datetime import date
+
 import pyarrow as pa
 import pytest
 
@@ -26,6 +28,7 @@ def read(text):
         ("a\n1\n2.5\n", {"a": [1.0, 2.5]}),
         ("a,\n1,2\n", {"a": [1], "column 2": [2]}),
         ("größe,名\n1,é\n2,e\n", {"größe": [1, 2], "名": ["é", "e"]}),
+        ("a,b\n24.12.2024,1\n1.2.2024,2\n", {"a": [date(2024, 12, 24), date(2024, 2, 1)], "b": [1, 2]}),
         ("a,b\n  x  ,1\nx,2\n", {"a": ["x", "x"], "b": [1, 2]}),
     ],
 )
@@ -70,6 +73,8 @@ def test_what_is_assumed_is_said():
     table, dialect = read("a,b\n1,caf\xe9\n2,x\n".encode("latin-1"))
     assert table["b"].to_pylist() == ["café", "x"]
     assert "Windows-1252" in dialect.notes[0]
+    assert read("a,b\n24/12/2024,1\n")[1].notes == ("column 'a' holds dates, day first",)
+    assert "write dates as 2024-12-31" in read("a,b\n1/2/2024,1\n")[1].notes[0]
     assert read("a,b\n1,2\n")[1].notes == ()
 
 
