@@ -1,6 +1,7 @@
 """ψ_θ(x_A, context) for images: a convolutional network that knows where in the image it is."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ class PositionalConvNet(nn.Module):
         self.context_features, self.levels = context_features, levels
         self.colours, self.places = colours, tuple(places)
         self.stem = nn.Conv2d(in_channels + colours, width, 3, padding=1) if in_channels else None
-        self.place = nn.Parameter(torch.zeros(width, *size))
+        self.place = nn.Parameter(torch.zeros(*size, width).movedim(2, 0))  # in memory as what it is added to
         self.shift = linear(context_features, width) if context_features else None
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -89,12 +90,11 @@ class PositionalConvNet(nn.Module):
     def forward(self, x_a: Tensor, context: Tensor | None = None) -> Tensor:
         h, mean = self.place.expand(len(x_a), *self.place.shape), None
         if self.stem is not None:
-            x = _seen(x_a, self.levels)
+            x = _seen(x_a.contiguous(memory_format=torch.channels_last), self.levels)
             phases = x.unflatten(1, (-1, self.colours))
             mean = avg_pool2d(phases.mean(1), 3, 1, 1, count_include_pad=False)
-            contrast = _CONTRAST * (phases - mean.unsqueeze(1)).flatten(1, 2)
-            h = self.stem(torch.cat((contrast, mean), 1).contiguous(memory_format=torch.channels_last))
-            h = h + self.place
+            contrast = (phases - mean.unsqueeze(1)).mul_(_CONTRAST).flatten(1, 2)
+            h = self.stem(torch.cat((contrast, mean), 1)) + self.place
         if self.shift is not None:
             shift = self.shift(checked_context(context, self.context_features, len(x_a)))
             h = h + shift[:, :, None, None]
@@ -102,13 +102,32 @@ class PositionalConvNet(nn.Module):
             h = h + block(h)
         pixels = h.permute(0, 2, 3, 1)
         gain = (3 * self.gain).exp()
-        weight = self.head.weight * gain[:, None]
-        psi = torch.addmm((self.head.bias * gain)[:, None], weight, pixels.flatten(0, 2).t())
-        if mean is not None and self.places:
-            first, last = self.places[0], self.places[-1] + 1
-            told = psi[first:last] + mean.transpose(0, 1).reshape(self.colours, -1)
-            psi = torch.cat((psi[:first], told, psi[last:]))
-        return psi.view(len(weight), *pixels.shape[:3]).movedim(0, 1)
+        told = None if mean is None or not self.places else mean.transpose(0, 1).reshape(self.colours, -1)
+        psi = _Head.apply(
+            pixels.flatten(0, 2), self.head.weight * gain[:, None], self.head.bias * gain, told, self.places
+        )
+        return psi.view(len(gain), *pixels.shape[:3]).movedim(0, 1)
+
+
+class _Head(torch.autograd.Function):
+    """ψ = W hᵀ + b, (P, N), with ``told`` (C, N) added to the rows ``places``: without copies of all of ψ."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, told: Tensor | None, places: tuple[int, ...]
+    ) -> Tensor:
+        ctx.save_for_backward(h, weight)
+        ctx.places = None if told is None else slice(places[0], places[-1] + 1)
+        psi = torch.addmm(bias[:, None], weight, h.t())
+        if told is not None:
+            psi[ctx.places] += told
+        return psi
+
+    @staticmethod
+    def backward(ctx: Any, to_psi: Tensor) -> tuple[Tensor | None, ...]:
+        h, weight = ctx.saved_tensors
+        to_told = None if ctx.places is None else to_psi[ctx.places]
+        return to_psi.t() @ weight, to_psi @ h, to_psi.sum(1), to_told, None
 
 
 class PixelMLP(nn.Module):

@@ -1,19 +1,13 @@
 """Discretised mixture of logistics: [0, levels] → R, with the probability of each level as its density."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from rheon.elementwise.base import Elementwise
-from rheon.elementwise.cells import Scales, cells, mixture
+from rheon.elementwise.cells import Levels, masses, parts_of, to_normal, within
 from rheon.errors import RheonError
-
-Solve = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]
-
-_BEYOND = 1e6
-"""Where the first level's cell begins and the last one's ends: they hold what the tails leave."""
 
 _AT_ONCE = 16384
 """Scalars whose cells are sought together: few enough for K numbers of each to stay near the processor."""
@@ -85,129 +79,88 @@ class DiscretisedLogistics(Elementwise):
         self.num_params = 3 * components + channels
         # From a tenth of a cell, where one level can have all the probability, to e² times half the range.
         low, high = math.log(2 / levels) - 3, 2.0
-        self.scales = Scales(low, high, math.log(reach / components))
-        self.spread = [reach * ((2 * i + 1) / components - 1) for i in range(components)]
+        spread = tuple(reach * ((2 * i + 1) / components - 1) for i in range(components))
+        self.constants = Levels(levels, components, floor, spread, low, high, math.log(reach / components))
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        _, y, log_dy = self._in_turn(x, params, self._to_normal)
-        return y, log_dy
+        y, log_mass = to_normal(self._by_colour(x), self._by_parameter(params), self.constants)
+        y, log_mass = self._as_event(y, x), self._as_event(log_mass, x)
+        return y, log_mass + _minus_log_density(y)
 
     def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        x, _, log_dy = self._in_turn(y, params, self._to_levels)
-        return x, -log_dy
+        given, psi = self._by_colour(y), self._by_parameter(params)
+        with torch.no_grad():
+            x, log_mass = self._to_levels(given, psi)
+        if torch.is_grad_enabled():
+            # By the implicit function theorem dx = (dy - ∂f) / f': a term that is zero carries the gradient.
+            again, log_mass = to_normal(x, psi, self.constants)
+            slack = given - again
+            slope = (log_mass + _minus_log_density(again)).detach()
+            x = x + (slack - slack.detach()) * (-slope).exp()
+        return self._as_event(x, y), -self._as_event(log_mass, y) - _minus_log_density(y)
 
-    def _in_turn(self, given: Tensor, params: Tensor, solve: Solve) -> tuple[Tensor, Tensor, Tensor]:
-        """x, y and log dy/dx, each like ``given``: colour by colour, each knowing those before it."""
-        n, psi = self.components, self._by_parameter(params)
-        parts: list[tuple[Tensor, Tensor, Tensor]] = []
-        told: list[Tensor] = []
-        prior: Tensor | None = None
-        for of_colour, psi_c in zip(self._colours(given), psi.chunk(self.channels, 1), strict=True):
-            place, coefficients = psi_c[3 * n : 3 * n + 1], psi_c[3 * n + 1 :]
-            shift = place
-            for coefficient, distance in zip(coefficients, told, strict=False):
-                shift = shift + coefficient * distance
-            own = psi_c[: 3 * n]
-            if prior is not None:
-                own = torch.cat((own[:n] + prior, own[n:]))
-            x, y, log_dy, each = solve(of_colour, own, shift)
-            parts.append((x, y, log_dy))
-            if len(parts) < self.channels:
-                told.append(self._centred(x.floor() + 0.5) - place)
-                masses = (each * (1 - self.floor) + self.floor / self.levels).log()
-                prior = masses if prior is None else prior + masses
-        x, y, log_dy = (self._as_event(torch.cat(part, 1), given) for part in zip(*parts, strict=True))
-        return x, y, log_dy
-
-    def _to_normal(self, x: Tensor, psi: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        k = x.detach().floor().clamp(0, self.levels - 1)
-        left, inside, right, each = self._cells(k, psi, shift)
-        f = _off_the_ends(x - k)
-        f = torch.where((x >= 0) & (x <= self.levels), f, torch.nan)
-        mass, f = inside.double(), f.double()
-        y = _normal_quantile(left + f * mass, right + (1 - f) * mass).to(x.dtype)
-        return x, y, inside.log() + _minus_log_density(y), each
-
-    def _to_levels(self, y: Tensor, psi: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _to_levels(self, y: Tensor, psi: Tensor) -> tuple[Tensor, Tensor]:
+        """x and log P(k), colour by colour, each knowing those before it."""
+        n, levels = self.components, self.constants
         below = y < 0
         # The smaller of Φ and 1 - Φ, so that neither tail rounds to 1.
         tail = torch.special.ndtr(-y.abs().double())
-        with torch.no_grad():
-            parts = (part.split(_AT_ONCE, 1) for part in (tail.to(y.dtype), below, psi, shift))
+        told: list[Tensor] = []
+        found: list[tuple[Tensor, Tensor]] = []
+        prior = torch.zeros_like(psi[:n, :1])
+        for i in range(self.channels):
+            own, side, mass = psi[:, i : i + 1], below[i : i + 1], tail[i : i + 1]
+            place, coefficients = own[3 * n], own[3 * n + 1 :]
+            shift = place + sum(c * distance for c, distance in zip(coefficients, told, strict=False))
+            pi = (own[:n] + prior).softmax(0)
+            parts = (part.split(_AT_ONCE, -1) for part in (mass.to(y.dtype), side, pi, own, shift))
             k = torch.cat([self._cell(*part) for part in zip(*parts, strict=True)], 1)
-        left, inside, right, each = self._cells(k, psi, shift)
-        f = torch.where(below, (tail - left) / inside, 1 - (tail - right) / inside).to(y.dtype)
-        # k + f may round up to k + 1, the next cell.
-        x = k + _off_the_ends(f).clamp(max=1 - 2 * self.levels * torch.finfo(y.dtype).eps)
-        return x, y, inside.log() + _minus_log_density(y), each
+            parts = parts_of(k, own, shift, levels)
+            left, inside, right = masses(k, pi, parts, levels)
+            f = torch.where(side, (mass - left) / inside, 1 - (mass - right) / inside).to(y.dtype)
+            # k + f may round up to k + 1, the next cell.
+            x = k + within(f).clamp(max=1 - 2 * self.levels * torch.finfo(y.dtype).eps)
+            found.append((x, inside.log()))
+            told.append(levels.centred(k + 0.5) - place)
+            prior = prior + levels.floored(parts.between).log()
+        x, log_mass = (torch.cat(part) for part in zip(*found, strict=True))
+        return x, log_mass
 
-    def _cell(self, tail: Tensor, below: Tensor, psi: Tensor, shift: Tensor) -> Tensor:
-        """The largest k with F(k) ≤ Φ(y), or with 1 - F(k) ≥ 1 - Φ(y), which is the same."""
-        weights, means, inverse_scales, _ = mixture(psi, self._spread(psi), self.scales)
+    def _cell(self, tail: Tensor, below: Tensor, pi: Tensor, psi: Tensor, shift: Tensor) -> Tensor:
+        """The largest k with F(k) ≤ Φ(y), or with 1 - F(k) ≥ 1 - Φ(y), which is the same; (1, N)."""
+        levels = self.constants
         sign = 1 - 2 * below.logical_not().to(tail.dtype)
-        slopes = inverse_scales * sign
-        offsets = (means + shift).mul_(slopes).neg_()
-        weights = weights * (1 - self.floor)
+        slopes = levels.scales(psi)[0].mul_(sign)
+        offsets = (levels.means(psi) + shift).mul_(slopes).neg_()
+        weights = pi * (1 - self.floor)
         # The even share of k below levels, or of levels - k above, joins what the mass is compared to.
         share, tail = sign * (self.floor / self.levels), tail - below.logical_not() * self.floor
         low = torch.zeros_like(tail)
         for power in reversed(range((self.levels - 1).bit_length())):
             k = low + 2**power
-            mass = (
-                torch.addcmul(offsets, slopes, self._centred(k)).sigmoid_().mul_(weights).sum(0, keepdim=True)
-            )
+            mass = torch.addcmul(offsets, slopes, levels.centred(k)).sigmoid_().mul_(weights).sum(0)
             up = (mass.sub_(tail).addcmul_(share, k).mul_(sign) <= 0).logical_and_(k < self.levels)
             low = low.add(up, alpha=2**power)
         return low
 
-    def _cells(self, k: Tensor, psi: Tensor, shift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """F(k), P(k) and 1 - F(k + 1), and every component's σ(b) - σ(a)."""
-        lower = self._centred(k).masked_fill(k == 0, -_BEYOND)
-        upper = self._centred(k + 1).masked_fill(k == self.levels - 1, _BEYOND)
-        left, inside, right, each = cells(lower - shift, upper - shift, psi, self._spread(psi), self.scales)
-        keep, share = 1 - self.floor, self.floor / self.levels
-        left, right = keep * left + share * k, keep * right + share * (self.levels - 1 - k)
-        return left, keep * inside + share, right, each
-
-    def _spread(self, psi: Tensor) -> Tensor:
-        """The means (K, 1) at ψ = 0, in the precision of ψ."""
-        return psi.new_tensor(self.spread)[:, None]
-
-    def _centred(self, x: Tensor) -> Tensor:
-        """[0, levels] → [-1, 1]."""
-        return x * (2 / self.levels) - 1
-
-    def _colours(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(B, C, …) → (1, B · …) for each colour; all scalars as one where they are no colours."""
+    def _by_colour(self, x: Tensor) -> Tensor:
+        """(B, C, …) → (C, B · …); all scalars in one row where they are no colours."""
         if x.dim() < 2 or (self.channels > 1 and x.shape[1] != self.channels):
             raise RheonError(
                 f"DiscretisedLogistics was built for {self.channels} channels, got {tuple(x.shape)}."
             )
-        return x.transpose(0, 1).reshape(1, -1).chunk(self.channels, 1)
+        return x.transpose(0, 1).reshape(self.channels, -1)
 
     def _as_event(self, y: Tensor, like: Tensor) -> Tensor:
         batch, channels, *rest = like.shape
         return y.view(channels, batch, *rest).transpose(0, 1)
 
     def _by_parameter(self, params: Tensor) -> Tensor:
-        """(B, P, C, …) → (P, C · B · …), without a copy where memory is in that order."""
-        return params.movedim(0, 2).reshape(params.shape[1], -1)
+        """(B, P, C, …) → (P, C, B · …), without a copy where memory is in that order."""
+        return params.movedim(0, 2).reshape(params.shape[1], self.channels, -1)
 
     def extra_repr(self) -> str:
         return f"levels={self.levels}, components={self.components}, channels={self.channels}"
-
-
-def _off_the_ends(f: Tensor) -> Tensor:
-    """f in [0, 1], a last place or so off 0 and 1, where y may be infinite."""
-    least = torch.finfo(f.dtype).eps
-    return f.clamp(least, 1 - least)
-
-
-def _normal_quantile(left: Tensor, right: Tensor) -> Tensor:
-    """Φ⁻¹(left) where left + right = 1, from the smaller of the two."""
-    tail = torch.minimum(left, right)
-    y = torch.special.ndtri(tail)
-    return torch.where(left < right, y, -y)
 
 
 def _minus_log_density(y: Tensor) -> Tensor:
