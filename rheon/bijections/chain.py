@@ -11,6 +11,9 @@ from rheon.bijections.base import Bijection, check_event, sum_event
 from rheon.elementwise.base import Elementwise
 from rheon.errors import RheonError
 
+_FEW = 1 << 19
+"""Parameters of all groups that are put together for one call of the map: so few are sooner copied."""
+
 
 class Chain(Bijection):
     """f(x) = [g(x_0), f̂(x_1 | ψ_1(x_0)), f̂(x_2 | ψ_2(x_0, x_1)), …], x_i the i-th group of channels.
@@ -71,13 +74,18 @@ class Chain(Bijection):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = x.contiguous(memory_format=torch.channels_last)
-        first, *parts = x.split(self.groups, 1)
-        ys, log_det = [], x.new_zeros(len(x))
-        for part, start, conditioner in zip(parts, self.starts, self.conditioners, strict=True):
-            y, log_dy = self.elementwise(part, self._psi(conditioner, x[:, :start], part, context))
-            ys.append(y)
-            log_det = log_det + sum_event(log_dy)
-        y = torch.cat(ys, 1)
+        first, rest = x.split((self.groups[0], x.shape[1] - self.groups[0]), 1)
+        parts = rest.split(self.groups[1:], 1)
+        psis = [
+            self._psi(conditioner, x[:, :start], part, context)
+            for conditioner, start, part in zip(self.conditioners, self.starts, parts, strict=True)
+        ]
+        if rest.numel() * self.elementwise.num_params <= _FEW:
+            y, log_dy = self.elementwise(rest, _together(psis))
+        else:
+            pairs = zip(*(self.elementwise(*pair) for pair in zip(parts, psis, strict=True)), strict=True)
+            y, log_dy = (torch.cat(each, 1) for each in pairs)
+        log_det = sum_event(log_dy)
         if self.bijection is None:
             return y, log_det
         z, log_det_g = self.bijection(first, context)
@@ -115,3 +123,8 @@ class Chain(Bijection):
 
     def extra_repr(self) -> str:
         return f"{tuple(self.event_shape)}, {self.groups}"
+
+
+def _together(psis: Sequence[Tensor]) -> Tensor:
+    """ψ of all groups, (B, P, C, H, W), with the parameter axis first in memory."""
+    return torch.cat([psi.movedim(0, 2) for psi in psis], 1).movedim(2, 0)

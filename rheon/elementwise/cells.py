@@ -4,7 +4,7 @@
     a_i = (lower - μ_i) / s_i    b_i = (upper - μ_i) / s_i
 
 Each is a sum of positive terms, σ(b) - σ(a) = σ(b) σ(-a) (1 - e^{a - b}), so none loses its digits to the
-others. Tensors are (…, C, N): the colours of a pixel, and pixels.
+others. Tensors are (…, G, C, N): of several pixels the colours, which are told one after the other, N times.
 """
 
 import math
@@ -41,7 +41,7 @@ class Levels(NamedTuple):
 
     def means(self, psi: Tensor) -> Tensor:
         n = self.components
-        return psi[n : 2 * n] + psi.new_tensor(self.spread)[:, None, None]
+        return psi[n : 2 * n] + psi.new_tensor(self.spread)[:, None, None, None]
 
     def scales(self, psi: Tensor) -> tuple[Tensor, Tensor]:
         """1/s, and the square of the tanh that bounds log s."""
@@ -54,7 +54,7 @@ class Levels(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Of every component (K, C, N): 1/s, tanh², a, b, σ(a), σ(-a), σ(b), σ(-b) and σ(b) - σ(a)."""
+    """Of every component (K, G, C, N): 1/s, tanh², a, b, σ(a), σ(-a), σ(b), σ(-b) and σ(b) - σ(a)."""
 
     inverse: Tensor
     squared: Tensor
@@ -68,7 +68,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(k: Tensor, psi: Tensor, shift: Tensor, levels: Levels) -> Parts:
-    """What the components give the cells of levels k, (C, N)."""
+    """What the components give the cells of levels k, (G, C, N)."""
     inverse, squared = levels.scales(psi)
     means = levels.means(psi)
     lower = levels.centred(k).masked_fill_(k == 0, -_BEYOND) - shift
@@ -81,7 +81,7 @@ def parts_of(k: Tensor, psi: Tensor, shift: Tensor, levels: Levels) -> Parts:
 
 
 def masses(k: Tensor, pi: Tensor, parts: Parts, levels: Levels) -> tuple[Tensor, Tensor, Tensor]:
-    """F(k), P(k) and 1 - F(k + 1), (C, N)."""
+    """F(k), P(k) and 1 - F(k + 1), (G, C, N)."""
     left, inside, right = ((pi * part).sum(0) for part in (parts.below, parts.between, parts.above))
     return (
         levels.floored(left, k),
@@ -91,7 +91,7 @@ def masses(k: Tensor, pi: Tensor, parts: Parts, levels: Levels) -> tuple[Tensor,
 
 
 def to_normal(x: Tensor, psi: Tensor, levels: Levels) -> tuple[Tensor, Tensor]:
-    """y = Φ⁻¹(F̃(x)) and log P(k), (C, N), from x (C, N) and ψ (3K + C, C, N); y is NaN off the levels."""
+    """y = Φ⁻¹(F̃(x)) and log P(k), (G, C, N), from x (G, C, N) and ψ (3K + C, G, C, N); y is NaN off the levels."""
     y, log_mass = _ToNormal.apply(x, psi, levels)
     return y, log_mass
 
@@ -107,11 +107,11 @@ class _ToNormal(torch.autograd.Function):
         place, coefficients = psi[3 * n], psi[3 * n + 1 :]
         distance, shift = levels.centred(k + 0.5).sub_(place), place.clone()
         for j in range(len(coefficients)):
-            shift[j + 1 :].addcmul_(coefficients[j, j + 1 :], distance[j])
+            shift[:, j + 1 :].addcmul_(coefficients[j, :, j + 1 :], distance[:, j : j + 1])
         parts = parts_of(k, psi, shift, levels)
-        each, logits = levels.floored(parts.between[:, :-1]), psi[:n]
-        if each.shape[1]:
-            logits = torch.cat((logits[:, :1], logits[:, 1:] + each.log().cumsum(1)), 1)
+        each, logits = levels.floored(parts.between[:, :, :-1]), psi[:n]
+        if each.numel():
+            logits = torch.cat((logits[:, :, :1], logits[:, :, 1:] + each.log().cumsum(2)), 2)
         pi = logits.softmax(0)
         left, inside, right = masses(k, pi, parts, levels)
         mass, double = inside.double(), f.double()
@@ -147,10 +147,10 @@ class _ToNormal(torch.autograd.Function):
             to_a = -to_b
             torch.mul(parts.between, to_b, out=logits)
         logits.addcmul_(pi, logits.sum(0), value=-1)
-        if each.shape[1]:  # through the weights of later colours
-            later = logits[:, 1:].flip(1).cumsum(1).flip(1).mul_(keep).div_(each)
-            to_a[:, :-1] -= later
-            to_b[:, :-1] += later
+        if each.numel():  # through the weights of later colours
+            later = logits[:, :, 1:].flip(2).cumsum(2).flip(2).mul_(keep).div_(each)
+            to_a[:, :, :-1] -= later
+            to_b[:, :, :-1] += later
         to_a.mul_(parts.below).mul_(parts.not_below)
         to_b.mul_(parts.above).mul_(parts.not_above)
         # ∂ log s/∂ψ = 1 - tanh², and a and b go with 1/s.
@@ -162,8 +162,8 @@ class _ToNormal(torch.autograd.Function):
         places.zero_()
         places[0] = to_shift
         for j, coefficients in enumerate(psi[3 * n + 1 :]):
-            places[1 + j, j + 1 :] = to_shift[j + 1 :] * distance[j]
-            places[0, j] -= (to_shift * coefficients)[j + 1 :].sum(0)
+            places[1 + j, :, j + 1 :] = to_shift[:, j + 1 :] * distance[:, j : j + 1]
+            places[0, :, j] -= (to_shift * coefficients)[:, j + 1 :].sum(1)
         return to_x, grad, None
 
 

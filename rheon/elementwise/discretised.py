@@ -27,7 +27,7 @@ class DiscretisedLogistics(Elementwise):
 
     ψ = (log π, μ, log s, a, c) for each scalar, P = 3K + channels, in units in which the levels span [-1, 1]:
     the components stand around a. Where ``channels`` > 1 the axis after the batch is that of the C colours of
-    a pixel, and colour i sees the levels of those before it, m_j the middles of their cells: its means move
+    a pixel, or of several pixels one after the other, and colour i sees the levels of those before it, m_j the middles of their cells: its means move
     by Σ_{j<i} c_j (m_j - a_j), and its weights are π_n Π_{j<i} P_n(x_j), normalised: one component tells all
     colours. The Jacobian has that diagonal, and no other part.
 
@@ -107,14 +107,14 @@ class DiscretisedLogistics(Elementwise):
         tail = torch.special.ndtr(-y.abs().double())
         told: list[Tensor] = []
         found: list[tuple[Tensor, Tensor]] = []
-        prior = torch.zeros_like(psi[:n, :1])
+        prior = torch.zeros_like(psi[:n, :, :1])
         for i in range(self.channels):
-            own, side, mass = psi[:, i : i + 1], below[i : i + 1], tail[i : i + 1]
+            own, side, mass = psi[:, :, i : i + 1], below[:, i : i + 1], tail[:, i : i + 1]
             place, coefficients = own[3 * n], own[3 * n + 1 :]
             shift = place + sum(c * distance for c, distance in zip(coefficients, told, strict=False))
             pi = (own[:n] + prior).softmax(0)
             parts = (part.split(_AT_ONCE, -1) for part in (mass.to(y.dtype), side, pi, own, shift))
-            k = torch.cat([self._cell(*part) for part in zip(*parts, strict=True)], 1)
+            k = torch.cat([self._cell(*part) for part in zip(*parts, strict=True)], -1)
             parts = parts_of(k, own, shift, levels)
             left, inside, right = masses(k, pi, parts, levels)
             f = torch.where(side, (mass - left) / inside, 1 - (mass - right) / inside).to(y.dtype)
@@ -123,11 +123,11 @@ class DiscretisedLogistics(Elementwise):
             found.append((x, inside.log()))
             told.append(levels.centred(k + 0.5) - place)
             prior = prior + levels.floored(parts.between).log()
-        x, log_mass = (torch.cat(part) for part in zip(*found, strict=True))
+        x, log_mass = (torch.cat(part, 1) for part in zip(*found, strict=True))
         return x, log_mass
 
     def _cell(self, tail: Tensor, below: Tensor, pi: Tensor, psi: Tensor, shift: Tensor) -> Tensor:
-        """The largest k with F(k) ≤ Φ(y), or with 1 - F(k) ≥ 1 - Φ(y), which is the same; (1, N)."""
+        """The largest k with F(k) ≤ Φ(y), or with 1 - F(k) ≥ 1 - Φ(y), which is the same; (G, 1, N)."""
         levels = self.constants
         sign = 1 - 2 * below.logical_not().to(tail.dtype)
         slopes = levels.scales(psi)[0].mul_(sign)
@@ -144,20 +144,25 @@ class DiscretisedLogistics(Elementwise):
         return low
 
     def _by_colour(self, x: Tensor) -> Tensor:
-        """(B, C, …) → (C, B · …); all scalars in one row where they are no colours."""
-        if x.dim() < 2 or (self.channels > 1 and x.shape[1] != self.channels):
+        """(B, G · C, …) → (G, C, B · …)."""
+        if x.dim() < 2 or x.shape[1] % self.channels:
             raise RheonError(
                 f"DiscretisedLogistics was built for {self.channels} channels, got {tuple(x.shape)}."
             )
-        return x.transpose(0, 1).reshape(self.channels, -1)
+        return x.transpose(0, 1).reshape(*self._rows(x), -1)
 
     def _as_event(self, y: Tensor, like: Tensor) -> Tensor:
         batch, channels, *rest = like.shape
         return y.view(channels, batch, *rest).transpose(0, 1)
 
     def _by_parameter(self, params: Tensor) -> Tensor:
-        """(B, P, C, …) → (P, C, B · …), without a copy where memory is in that order."""
-        return params.movedim(0, 2).reshape(params.shape[1], self.channels, -1)
+        """(B, P, G · C, …) → (P, G, C, B · …), without a copy where memory is in that order."""
+        x = params[:, 0]
+        return params.movedim(0, 2).reshape(params.shape[1], *self._rows(x), -1)
+
+    def _rows(self, x: Tensor) -> tuple[int, int]:
+        """Groups and colours; all scalars are one row where they are no colours."""
+        return (x.shape[1] // self.channels, self.channels) if self.channels > 1 else (1, 1)
 
     def extra_repr(self) -> str:
         return f"levels={self.levels}, components={self.components}, channels={self.channels}"
