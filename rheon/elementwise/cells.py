@@ -44,32 +44,33 @@ class Levels(NamedTuple):
         return psi[n : 2 * n] + psi.new_tensor(self.spread)[:, None, None, None]
 
     def scales(self, psi: Tensor) -> tuple[Tensor, Tensor]:
-        """1/s, and the square of the tanh that bounds log s."""
-        middle, reach = (self.low + self.high) / 2, (self.high - self.low) / 2
-        begin = math.atanh((self.start - middle) / reach)
-        raw = psi[2 * self.components : 3 * self.components] * (2 / reach)
-        # tanh c = 2 σ(2c) - 1: the sigmoid takes an eighth of the time of a tanh.
-        bounded = raw.add_(2 * begin).sigmoid_().mul_(2).sub_(1)
-        return (bounded * -reach).sub_(middle).exp_(), bounded.square_()
+        """1/s, and the sigmoid σ that bounds log s = high σ + low (1 - σ)."""
+        n, reach = self.components, self.high - self.low
+        begin = torch.logit(torch.tensor((self.start - self.low) / reach, dtype=torch.float64))
+        # The slope of log s is 1 at its middle, as of ψ itself.
+        bounded = torch.add(begin.to(psi), psi[2 * n : 3 * n], alpha=4 / reach).sigmoid_()
+        return torch.add(psi.new_tensor(-self.low), bounded, alpha=-reach).exp_(), bounded
 
 
 class Parts(NamedTuple):
-    """Of every component (K, G, C, N): 1/s, tanh², a, b, σ(a), σ(-a), σ(b), σ(-b) and σ(b) - σ(a)."""
+    """Of every component (K, G, C, N): 1/s and what bounds log s, a and b with the slopes of σ there, σ(a),
+    σ(b) - σ(a) and σ(-b).
+    """
 
     inverse: Tensor
-    squared: Tensor
+    bounded: Tensor
     a: Tensor
     b: Tensor
+    slope_a: Tensor
+    slope_b: Tensor
     below: Tensor
-    not_below: Tensor
-    not_above: Tensor
-    above: Tensor
     between: Tensor
+    above: Tensor
 
 
 def parts_of(k: Tensor, psi: Tensor, shift: Tensor, levels: Levels) -> Parts:
     """What the components give the cells of levels k, (G, C, N)."""
-    inverse, squared = levels.scales(psi)
+    inverse, bounded = levels.scales(psi)
     means = levels.means(psi)
     lower = levels.centred(k).masked_fill_(k == 0, -_BEYOND) - shift
     upper = levels.centred(k + 1).masked_fill_(k == levels.number - 1, _BEYOND) - shift
@@ -77,7 +78,8 @@ def parts_of(k: Tensor, psi: Tensor, shift: Tensor, levels: Levels) -> Parts:
     below, not_below = a.sigmoid(), (-a).sigmoid_()
     not_above, above = b.sigmoid(), (-b).sigmoid_()
     between = (a - b).expm1_().neg_().mul_(not_above).mul_(not_below)
-    return Parts(inverse, squared, a, b, below, not_below, not_above, above, between)
+    slope_a, slope_b = not_below.mul_(below), not_above.mul_(above)
+    return Parts(inverse, bounded, a, b, slope_a, slope_b, below, between, above)
 
 
 def masses(k: Tensor, pi: Tensor, parts: Parts, levels: Levels) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,9 +111,9 @@ class _ToNormal(torch.autograd.Function):
         for j in range(len(coefficients)):
             shift[:, j + 1 :].addcmul_(coefficients[j, :, j + 1 :], distance[:, j : j + 1])
         parts = parts_of(k, psi, shift, levels)
-        each, logits = levels.floored(parts.between[:, :, :-1]), psi[:n]
-        if each.numel():
-            logits = torch.cat((logits[:, :, :1], logits[:, :, 1:] + each.log().cumsum(2)), 2)
+        each, logits = levels.floored(parts.between[:, :, :-1]), psi[:n].clone()
+        for j, told in enumerate(each.log().unbind(2)):
+            logits[:, :, j + 1 :] += told.unsqueeze(2)
         pi = logits.softmax(0)
         left, inside, right = masses(k, pi, parts, levels)
         mass, double = inside.double(), f.double()
@@ -147,15 +149,19 @@ class _ToNormal(torch.autograd.Function):
             to_a = -to_b
             torch.mul(parts.between, to_b, out=logits)
         logits.addcmul_(pi, logits.sum(0), value=-1)
-        if each.numel():  # through the weights of later colours
-            later = logits[:, :, 1:].flip(2).cumsum(2).flip(2).mul_(keep).div_(each)
-            to_a[:, :, :-1] -= later
-            to_b[:, :, :-1] += later
-        to_a.mul_(parts.below).mul_(parts.not_below)
-        to_b.mul_(parts.above).mul_(parts.not_above)
-        # ∂ log s/∂ψ = 1 - tanh², and a and b go with 1/s.
+        later = torch.zeros_like(logits[:, :, 0])  # through the weights of later colours
+        for j in reversed(range(each.shape[2])):
+            later += logits[:, :, j + 1]
+            told = keep * later / each[:, :, j]
+            to_a[:, :, j] -= told
+            to_b[:, :, j] += told
+        to_a *= parts.slope_a
+        to_b *= parts.slope_b
+        # ∂ log s/∂ψ = 4 σ (1 - σ), and a and b go with 1/s.
         torch.mul(to_a, parts.a, out=log_scales)
-        log_scales.addcmul_(to_b, parts.b).mul_(parts.squared - 1)
+        log_scales.addcmul_(to_b, parts.b).mul_(
+            (4 * parts.bounded).addcmul_(parts.bounded, parts.bounded, value=-4).neg_()
+        )
         torch.add(to_a, to_b, out=means)
         means.mul_(parts.inverse).neg_()
         to_shift = means.sum(0)
