@@ -15,7 +15,7 @@ from rheon.bijections import (
     InvertibleConv1x1,
     Squeeze,
 )
-from rheon.conditioners import ConvNet
+from rheon.conditioners import ShallowConvNet
 from rheon.distributions import StandardNormal
 from rheon.elementwise import Affine
 from rheon.flow import Flow
@@ -28,7 +28,6 @@ def glow(
     levels: int = 3,
     steps: int = 8,
     width: int = 64,
-    blocks: int = 1,
     context_features: int = 0,
     seed: int = 0,
 ) -> Flow:
@@ -38,8 +37,8 @@ def glow(
     halves of the channels, that change places from step to step. What leaves a level, x_B, leaves through one
     more coupling on x_A, the paper's learned prior: so its latent is standard normal.
 
-    As in the paper, but for the conditioner (a residual network without norms in it), a smooth bound in place
-    of a sigmoid, and halves that change places.
+    As in the paper, but for the conditioner (without norms in it), a smooth bound in place of a sigmoid, and
+    halves that change places.
 
     Reference: Kingma, Dhariwal, *Glow: Generative Flow with Invertible 1×1 Convolutions*, 2018,
     arXiv:1807.03039.
@@ -49,7 +48,6 @@ def glow(
         levels: L, number of scales.
         steps: K, of each scale.
         width: channels of the conditioners (512 in the paper).
-        blocks: residual blocks of each conditioner.
         context_features: M, for a conditional density.
         seed: decides the initial weights and the permutations P.
 
@@ -62,15 +60,13 @@ def glow(
     [(2, 6, 16, 16), (2, 12, 8, 8), (2, 48, 4, 4)]
     """
     event = image_shape(shape)
-    positive(levels=levels, steps=steps, width=width, blocks=blocks)
+    positive(levels=levels, steps=steps, width=width)
     check_context_features(context_features)
     check_levels(event[1], event[2], levels)
 
     def coupling(partition: Partition, shape: tuple[int, int, int]) -> Coupling:
         kept, changed = partition.shapes(shape)
-        return Coupling(
-            partition, Affine(), ConvNet(kept[0], 2 * changed[0], width, blocks, context_features)
-        )
+        return Coupling(partition, Affine(), ShallowConvNet(kept[0], 2 * changed[0], width, context_features))
 
     def level(shape: tuple[int, int, int], remaining: int) -> Bijection:
         c, h, w = 4 * shape[0], shape[1] // 2, shape[2] // 2

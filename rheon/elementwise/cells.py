@@ -93,7 +93,7 @@ def masses(k: Tensor, pi: Tensor, parts: Parts, levels: Levels) -> tuple[Tensor,
 
 
 def to_normal(x: Tensor, psi: Tensor, levels: Levels) -> tuple[Tensor, Tensor]:
-    """y = Φ⁻¹(F̃(x)) and log P(k), (G, C, N), from x (G, C, N) and ψ (3K + C, G, C, N); y is NaN off the levels."""
+    """x (G, C, N), ψ (3K + C, G, C, N) → y = Φ⁻¹(F̃(x)), NaN where x is off the levels, and log P(k)."""
     y, log_mass = _ToNormal.apply(x, psi, levels)
     return y, log_mass
 

@@ -27,9 +27,10 @@ class DiscretisedLogistics(Elementwise):
 
     ψ = (log π, μ, log s, a, c) for each scalar, P = 3K + channels, in units in which the levels span [-1, 1]:
     the components stand around a. Where ``channels`` > 1 the axis after the batch is that of the C colours of
-    a pixel, or of several pixels one after the other, and colour i sees the levels of those before it, m_j the middles of their cells: its means move
-    by Σ_{j<i} c_j (m_j - a_j), and its weights are π_n Π_{j<i} P_n(x_j), normalised: one component tells all
-    colours. The Jacobian has that diagonal, and no other part.
+    a pixel, or of several pixels one after the other, and colour i sees the levels of those before it, m_j
+    the middles of their cells: its means move by Σ_{j<i} c_j (m_j - a_j), and its weights are
+    π_n Π_{j<i} P_n(x_j), normalised: one component tells all colours. The Jacobian has that diagonal, and no
+    other part.
 
     With ψ = 0 the components are spread evenly over [-reach, reach]. x outside [0, levels] gives NaN. The
     inverse finds the cell by bisection and solves for the rest in closed form.
@@ -113,8 +114,8 @@ class DiscretisedLogistics(Elementwise):
             place, coefficients = own[3 * n], own[3 * n + 1 :]
             shift = place + sum(c * distance for c, distance in zip(coefficients, told, strict=False))
             pi = (own[:n] + prior).softmax(0)
-            parts = (part.split(_AT_ONCE, -1) for part in (mass.to(y.dtype), side, pi, own, shift))
-            k = torch.cat([self._cell(*part) for part in zip(*parts, strict=True)], -1)
+            pieces = (part.split(_AT_ONCE, -1) for part in (mass.to(y.dtype), side, pi, own, shift))
+            k = torch.cat([self._cell(*part) for part in zip(*pieces, strict=True)], -1)
             parts = parts_of(k, own, shift, levels)
             left, inside, right = masses(k, pi, parts, levels)
             f = torch.where(side, (mass - left) / inside, 1 - (mass - right) / inside).to(y.dtype)

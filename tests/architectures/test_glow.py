@@ -38,7 +38,7 @@ def test_each_permutation_is_drawn_anew():
     assert len({tuple(order.tolist()) for order in orders}) == 4
 
 
-@pytest.mark.parametrize("wrong", [{"levels": 3}, {"steps": 0}, {"width": 0}, {"blocks": 1.5}], ids=str)
+@pytest.mark.parametrize("wrong", [{"levels": 3}, {"steps": 0}, {"width": 1.5}], ids=str)
 def test_wrong_arguments_are_refused(wrong):
     with pytest.raises(RheonError, match=next(iter(wrong))):
         glow(**{"shape": (1, 4, 4), "levels": 1, **wrong})

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rheon.conditioners import ConvNet
+from rheon.conditioners import ConvNet, ShallowConvNet
 from rheon.errors import RheonError
 from tests.contracts import M, noise, perturbed
 
@@ -26,6 +26,26 @@ def test_reads_every_channel_and_the_context_at_every_pixel():
     assert (x.grad.abs().sum(0) > 0).all()
     assert (given.grad.abs().sum(0) > 0).all()
     assert (net(x, given + 1) != psi).flatten(1).any(1).all()
+
+
+@pytest.mark.parametrize("context", [0, M])
+def test_the_shallow_one_is_three_convolutions_and_reaches_two_pixels(context):
+    net = ShallowConvNet(3, 4, 6, context)
+    x, given = noise(2, 3, 9, 9), noise(2, context)
+    assert not net(x.float(), given.float()).any()
+    perturbed(net, scale=0.5)
+    conv = torch.nn.functional.conv2d
+    h = conv(x, net.stem.weight, net.stem.bias, padding=1)
+    if context:
+        h = h + net.shift(given)[:, :, None, None]
+    h = conv(h.relu(), net.middle.weight, net.middle.bias).relu()
+    expected = conv(h, net.head.weight, net.head.bias, padding=1)
+    torch.testing.assert_close(net(x, given), expected, rtol=1e-12, atol=1e-12)
+    changed = x.clone()
+    changed[:, :, 4, 4] += 1.0
+    differs = (net(x, given) != net(changed, given)).any(1)[0].nonzero()
+    assert differs.amin(0).tolist() == [2, 2]
+    assert differs.amax(0).tolist() == [6, 6]
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 2])
