@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         tables,
         training,
     )
+    from rheon.checks import check
     from rheon.estimators import FlowDensity, FlowOutlierDetector, FlowTransformer
     from rheon.evaluation import check_flow
     from rheon.flow import Flow
@@ -41,6 +42,7 @@ _PLACES = {
     "FlowTransformer": "rheon.estimators",
     "ImageDensity": "rheon.images",
     "TableDensity": "rheon.tables",
+    "check": "rheon.checks",
     "check_flow": "rheon.evaluation",
     "fit": "rheon.models",
     "load": "rheon.models",
@@ -77,6 +79,7 @@ __all__ = [
     "TableDensity",
     "architectures",
     "bijections",
+    "check",
     "check_flow",
     "conditioners",
     "datasets",

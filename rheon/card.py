@@ -1,9 +1,10 @@
 """The model card: README.md of a model directory, from the facts in its config."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rheon.bounds import by_kind
+from rheon.verdicts import recorded
 
 _USE = """```python
 import rheon
@@ -23,12 +24,21 @@ def card(config: Mapping[str, Any], path: str) -> str:
     parts = [
         f"# A density of {_cell(config.get('data', {}).get('description', 'data'))}",
         f"Architecture: `{architecture['name']}({arguments})`, by rheon.",
+        *_verdicts(config),
         *(_section(title, config[title]) for title in ("data", "training") if config.get(title)),
         *(_section(_titled(kind), group) for kind, group in figures.items() if group),
         "## Use",
         _USE.format(path=path),
     ]
     return "\n\n".join(parts)
+
+
+def _verdicts(config: Mapping[str, Any]) -> Iterator[str]:
+    found = list(recorded(config))
+    if found:
+        marks = {"good": "✓", "fair": "!", "bad": "✗"}
+        lines = (f"- {marks[v.level]} {_cell(f'{v.text} {v.advice}')}" for v in found)
+        yield "\n".join(("## In short", "", *lines))
 
 
 def _titled(kind: str) -> str:

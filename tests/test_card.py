@@ -1,6 +1,7 @@
 """The model card says what the config says, and text from users stays text."""
 
 from rheon.card import card
+from rheon.verdicts import recorded
 
 CONFIG = {
     "architecture": {"name": "realnvp", "arguments": {"features": 2}},
@@ -31,3 +32,15 @@ def test_markup_and_pipes_in_names_are_escaped():
     text = card(CONFIG, "m.rheon")
     assert "<script>" not in text
     assert "text \\| pipe" in text
+
+
+def test_verdicts_are_those_of_the_report():
+    config = CONFIG | {
+        "figures": {"log_prob": -1.0, "gaussian_log_prob": -2.0, "round_trip_error": 1e-6},
+        "training": {"steps": 10, "best_step": 4, "ended": "early"},
+    }
+    text = card(config, "m")
+    found = list(recorded(config))
+    assert len(found) == 3
+    for verdict in found:
+        assert f"- ✓ {verdict.text}" in text.replace("\\", "")

@@ -18,7 +18,7 @@ FILES = sorted((ROOT / "rheon").rglob("*.py"))
 # A room imports only from rooms that stand after it. The leaves import nothing but errors.
 ORDER = [
     *("cli", "estimators", "reports", "plots"),
-    *("models", "images", "tables", "density", "card", "storage"),
+    *("checks", "models", "images", "tables", "density", "card", "verdicts", "storage"),
     *("architectures", "training", "evaluation"),
     *("datasets", "flow", "memory", "fused", "distributions", "conditioners"),
     *("bijections", "partitions", "elementwise", "arrays", "files", "noise", "text", "bounds"),

@@ -52,19 +52,22 @@ class MaskedCoupling(Bijection):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         coupling = self.coupling
         x_a, x_b = coupling.partition.split(x)
-        m_b, psi = self._given(x_a, x_b, context)
-        return self._kept(x_a, x_b, m_b, *coupling.elementwise(x_b, psi))
+        m_b, psi, no_number = self._given(x_a, x_b, context)
+        y, log_det = self._kept(x_a, x_b, m_b, *coupling.elementwise(x_b, psi))
+        return y, log_det + no_number
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         coupling = self.coupling
         x_a, y_b = coupling.partition.split(z)
-        m_b, psi = self._given(x_a, y_b, context)
-        return self._kept(x_a, y_b, m_b, *coupling.elementwise.inverse(y_b, psi))
+        m_b, psi, no_number = self._given(x_a, y_b, context)
+        x, log_det = self._kept(x_a, y_b, m_b, *coupling.elementwise.inverse(y_b, psi))
+        return x, log_det + no_number
 
     def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
         return self.coupling.latent_shapes(event_shape)
 
-    def _given(self, x_a: Tensor, x_b: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _given(self, x_a: Tensor, x_b: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """m_B, ψ, and 0 for each row, NaN where the context is: no number passes for an absence."""
         features = x_a.shape[1] + x_b.shape[1]
         if context is None or context.dim() != 2 or context.shape[1] < features:
             came = "none" if context is None else f"shape {tuple(context.shape)}"
@@ -73,7 +76,7 @@ class MaskedCoupling(Bijection):
                 f"got {came}."
             )
         m_a, m_b = self.coupling.partition.split(context[:, :features] > 0)
-        return m_b, self.coupling.psi(torch.where(m_a, x_a, 0.0), x_b, context)
+        return m_b, self.coupling.psi(torch.where(m_a, x_a, 0.0), x_b, context), 0 * context.sum(1)
 
     def _kept(
         self, x_a: Tensor, x_b: Tensor, m_b: Tensor, y_b: Tensor, log_dy: Tensor

@@ -8,10 +8,10 @@ import numpy as np
 
 from rheon.datasets import TOYS, Toy
 from rheon.errors import DataError, RheonError
-from rheon.images import ImageSet, Preparation, read_images
+from rheon.images import ImageDensity, ImageSet, Preparation, read_images
 from rheon.images.reading import AS_THEY_ARE
 from rheon.models import looks_like_images
-from rheon.tables import Schema, StreamedTable, Table, open_table, read_in_parts, read_table
+from rheon.tables import Schema, StreamedTable, Table, TableDensity, open_table, read_in_parts, read_table
 from rheon.tables.parts import can_be_parted
 from rheon.text import plain
 
@@ -104,6 +104,13 @@ def read_to_score(
         raise DataError(f"{data} is images, and the model is one of a table; give a table")
     table = _of(read_table(data), columns)
     return Data(table, _described(table, data))
+
+
+def read_for(model: ImageDensity | TableDensity, data: str, seed: int) -> ImageSet | Table:
+    """What ``data`` names, whole and as the model takes it."""
+    if isinstance(model, ImageDensity):
+        return read_to_score(data, seed, model.levels, None, model.preparation).images
+    return read_to_score(data, seed, None, None).table
 
 
 def _of(table: Table, columns: Sequence[str] | None) -> Table:

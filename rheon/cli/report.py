@@ -35,19 +35,15 @@ def report(
     if data is not None:
         check_data(data)
 
-    from rheon.cli.data import read_to_score
+    from rheon.cli.data import read_for
     from rheon.files import replacing
-    from rheon.images import ImageDensity
     from rheon.models import load
     from rheon.reports.report import report as of
 
-    loaded, content = load(model), None
     if data is None:
         note("without --data there is nothing to set draws beside; give rows that it did not learn from")
-    elif isinstance(loaded, ImageDensity):
-        content = read_to_score(data, seed, loaded.levels, None, loaded.preparation).content
-    else:
-        content = read_to_score(data, seed, None, None).content
+    loaded = load(model)
+    content = None if data is None else read_for(loaded, data, seed)
     page = of(loaded, plain(model.name), content, seed=seed)
     html = page.html.encode()
     with replacing(out) as temporary:

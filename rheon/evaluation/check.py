@@ -21,7 +21,7 @@ from rheon.evaluation.gradient import gradients
 from rheon.evaluation.jacobian import log_det
 from rheon.evaluation.mass import integrates_to_one, nearest_neighbours
 from rheon.evaluation.pointwise import composition, round_trip, sample_and_log_prob, shapes
-from rheon.evaluation.precision import own_dtype
+from rheon.evaluation.precision import far_out, own_dtype
 from rheon.evaluation.report import Check, Report
 from rheon.evaluation.subject import Subject, global_rng_kept, subject_of
 from rheon.flow import Flow
@@ -29,6 +29,7 @@ from rheon.flow import Flow
 _BATTERY = (
     round_trip,
     own_dtype,
+    far_out,
     composition,
     gradients,
     sample_and_log_prob,
@@ -63,11 +64,11 @@ def check_flow(
     - the flow's samples under p: a histogram (D ≤ 2), nearest neighbours (D = 3 … 8), their latents under
       the base (D > 2).
 
-    Beside these stand the round trip both ways (1e-10, and 1e-4 in the flow's own float32), log-dets that
-    cancel, gradients, ``sample_and_log_prob``, rows alone and together, training and evaluation mode, latents
-    at ±12 σ, the use of the context, NaN and infinities, and side effects. Near the edge of a domain, as a
-    logit's, rounding alone costs more than these limits: in less than half of the rows as much is allowed
-    besides as 16 units in the last place of x or z do there.
+    Beside these stand the round trip both ways (1e-10, and 1e-4 in the flow's own float32, there also at
+    latents of 1, 6 and 12 σ), log-dets that cancel, gradients, ``sample_and_log_prob``, rows alone and
+    together, training and evaluation mode, latents at ±12 σ, the use of the context, NaN and infinities, and
+    side effects. Near the edge of a domain, as a logit's, rounding alone costs more than these limits: in
+    less than half of the rows as much is allowed besides as 16 units in the last place of x or z do there.
 
     All of it runs in float64 on a copy on the CPU; the flow, the global random state and the thread setting
     stay as they are. Parameters that are 0 or 1, as heads and scales are before training, receive small noise

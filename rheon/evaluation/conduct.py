@@ -13,7 +13,7 @@ from rheon.bijections.batchnorm import BatchNorm
 from rheon.errors import RheonError
 from rheon.evaluation.compare import apart, apart_nats
 from rheon.evaluation.report import Check, measured, skipped
-from rheon.evaluation.rounding import UNITS
+from rheon.evaluation.rounding import inwards
 from rheon.evaluation.subject import Subject
 
 # Modules that compute something else in training on purpose.
@@ -62,20 +62,12 @@ def extremes(s: Subject) -> list[Check]:
     context = None if s.context is None else s.context[:16]
     x = s.flow.bijection.inverse(z[: len(s.x)], context)[0]
     fine = torch.isfinite(s.flow.log_prob(x, context))
-    inwards = torch.isfinite(s.flow.log_prob(_inwards(x, s.x.mean(0)), context))
-    bad = int((~torch.isfinite(x)).sum() + (~(fine | inwards)).sum())
+    beside = torch.isfinite(s.flow.log_prob(inwards(x, s.x.mean(0)), context))
+    bad = int((~torch.isfinite(x)).sum() + (~(fine | beside)).sum())
     what = f"values of x and log p that are not, {len(x)} latents"
-    if at_edge := int((inwards & ~fine).sum()):
+    if at_edge := int((beside & ~fine).sum()):
         what += f", {at_edge} rounded onto an edge: log p beside it"
     return [measured("finite at ±12 σ", bad, 0, what)]
-
-
-def _inwards(x: Tensor, centre: Tensor) -> Tensor:
-    """x moved towards the centre, in a straight line, by what a few units in its last place are."""
-    way = centre - x
-    largest = x.flatten(1).abs().amax(1) + centre.abs().max()
-    step = UNITS * torch.finfo(x.dtype).eps * largest / way.flatten(1).abs().amax(1)
-    return x + way * step.view(-1, *[1] * (x.dim() - 1))
 
 
 def context_matters(s: Subject) -> list[Check]:

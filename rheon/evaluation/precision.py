@@ -1,11 +1,14 @@
-"""The flow in its own dtype beside float64: what its arithmetic costs more than rounding x and z does."""
+"""The flow in its own dtype: what its arithmetic costs more than rounding x and z does, near and far out."""
 
 import torch
 
 from rheon.evaluation.compare import apart, apart_nats, double
-from rheon.evaluation.report import Check
-from rheon.evaluation.rounding import judged, rounding
+from rheon.evaluation.report import Check, measured, skipped
+from rheon.evaluation.rounding import inwards, judged, rounding
 from rheon.evaluation.subject import Subject
+
+SIGMAS = (1, 6, 12)
+"""How far out the round trip is tried."""
 
 
 def own_dtype(s: Subject) -> list[Check]:
@@ -13,7 +16,7 @@ def own_dtype(s: Subject) -> list[Check]:
     dtype, device = s.own.base.dtype, s.own.base.device
     if dtype == torch.float64:
         return []
-    name, limit = str(dtype).removeprefix("torch."), max(1e-4, 800 * torch.finfo(dtype).eps)
+    name, limit = str(dtype).removeprefix("torch."), _limit(dtype)
     x, z = s.x.to(device, dtype), s.z.to(device, dtype)
     context = None if s.context is None else s.context.to(device, dtype)
     f = s.own.bijection
@@ -39,3 +42,37 @@ def own_dtype(s: Subject) -> list[Check]:
     error, cost = apart_nats(log_p, exact), cost_log_p / (1 + exact.abs().nan_to_num())
     what = "beside float64, relative to 1 + |log p|"
     return [max(ways, key=lambda way: way.figure), judged(f"log p in {name}", error, cost, limit, what)]
+
+
+def far_out(s: Subject) -> list[Check]:
+    """f⁻¹(f(x)) = x in the flow's own dtype where every latent is 1, 6 or 12 σ out.
+
+    Beyond the edge of a domain, as a logit's, there is no x to come back to: such rows are left out.
+    """
+    dtype, device = s.own.base.dtype, s.own.base.device
+    sign = torch.randint(2, (32, *s.z.shape[1:]), generator=s.generator(), dtype=torch.float64) * 2 - 1
+    sign = sign[: len(s.z)]
+    context = None if s.context is None else s.context[: len(sign)].to(device, dtype)
+    exact = None if context is None else double(context)
+    found = []
+    for sigma in SIGMAS:
+        x = s.own.bijection.inverse((sigma * s.z.std() * sign).to(device, dtype), context)[0]
+        z = s.own.bijection(x, context)[0]
+        x_again = s.own.bijection.inverse(z, context)[0]
+        edge, _ = rounding(lambda x: s.flow.bijection(x, exact), double(x), dtype)
+        cost, _ = rounding(lambda z: s.flow.bijection.inverse(z, exact), double(z), dtype)
+        beside = s.own.bijection(inwards(x, s.x.mean(0).to(x)), context)[0]
+        on_edge = ~z.flatten(1).isfinite().all(1) & beside.flatten(1).isfinite().all(1)
+        inside = edge.isfinite() & cost.isfinite() & ~on_edge.cpu()
+        name, limit = f"round trip at {sigma} σ", _limit(dtype)
+        if not bool(inside.any()):
+            found.append(skipped(name, "rounding alone takes such x onto the edge of the domain"))
+            continue
+        error = (apart(x_again, x) / (1 + cost / limit))[inside]
+        what = f"relative, {str(dtype).removeprefix('torch.')}, {len(error)} rows"
+        found.append(measured(name, float(error.max()), limit, what))
+    return found
+
+
+def _limit(dtype: torch.dtype) -> float:
+    return max(1e-4, 800 * torch.finfo(dtype).eps)

@@ -1,7 +1,8 @@
 """What a battery of checks found."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from rheon.errors import RheonError
 
@@ -77,3 +78,26 @@ class Report:
         left_out = sum(check.passed is None for check in self.checks)
         head = f"{passed} passed, {len(self.failures)} failed, {left_out} left out"
         return "\n".join([head, *map(str, self.checks), *([self.note] if self.note else [])])
+
+
+def worst(reports: Sequence[Report]) -> Report:
+    """One report for several flows of a kind: of each check the one that came out worst.
+
+    >>> print(worst([Report((measured("a", 1e-3, 1.0, "one"),)), Report((measured("a", 2.0, 1.0, "two"),))]))
+    0 passed, 1 failed, 0 left out
+    FAIL a                                 2 > 1               two (worst of 2)
+    """
+    if len(reports) == 1:
+        return reports[0]
+    by_name: dict[str, list[Check]] = {}
+    for report in reports:
+        for check in report.checks:
+            by_name.setdefault(check.name, []).append(check)
+    found = (max(checks, key=_badness) for checks in by_name.values())
+    checks = tuple(replace(check, detail=f"{check.detail} (worst of {len(reports)})") for check in found)
+    return Report(checks, "; ".join(sorted({report.note for report in reports if report.note})))
+
+
+def _badness(check: Check) -> tuple[int, float]:
+    order = {None: 0, True: 1, False: 2}[check.passed]
+    return order, 0.0 if math.isnan(check.figure) else check.figure

@@ -39,6 +39,14 @@ def rounding(
     return torch.where(numbers, values, 0.0), torch.where(numbers, log_dets, 0.0)
 
 
+def inwards(x: Tensor, centre: Tensor) -> Tensor:
+    """x moved towards the centre, in a straight line, by what a few units in its last place are."""
+    way = centre - x
+    largest = x.flatten(1).abs().amax(1) + centre.abs().max()
+    step = UNITS * torch.finfo(x.dtype).eps * largest / way.flatten(1).abs().amax(1)
+    return x + way * step.view(-1, *[1] * (x.dim() - 1))
+
+
 def judged(name: str, error: Tensor, cost: Tensor, limit: float, detail: str) -> Check:
     """Whether errors (B,) stay within limit + cost, and half of them within the limit alone.
 

@@ -8,7 +8,8 @@ import rheon.reports.verdicts as verdicts
 from rheon import plots
 from rheon.images import ImageDensity, looks
 from rheon.images.anomaly import compressed_bits
-from rheon.reports.page import Section, Verdict, Wanted, pictures
+from rheon.reports.page import Section, Wanted, pictures
+from rheon.verdicts import Verdict
 
 _SHOWN = 8
 _SOME = 2000
@@ -31,7 +32,7 @@ def image_findings(model: ImageDensity, data: Any, seed: int) -> tuple[list[Verd
     drawn = looks.at_temperatures(model, 64, (1.0,), seed)[0]
     _, distance = looks.nearest(drawn, images)
     _, usual = looks.nearest(images[: len(images) // 2][:200], images[len(images) // 2 :])
-    found = [verdicts.copies(distance, usual), *_against_files(model, images, seed), _alone(model, images)]
+    found = [verdicts.copies(distance, usual), *_against_files(model, images, seed)]
     beside, held = _beside(model, images, seed), _held(model, images[:_SHOWN], seed)
     return found, [
         Section("Draws", [*pictures(beside[0], temperatures, *beside[1:])]),
@@ -71,9 +72,3 @@ def _against_files(model: ImageDensity, images: np.ndarray, seed: int) -> list[V
             "A general compressor knows more about them: train longer.",
         )
     ]
-
-
-def _alone(model: ImageDensity, images: np.ndarray) -> Verdict:
-    together = model.log_prob(model.read(images[:7]))
-    alone = [model.log_prob(model.read(images[i : i + 1]))[0] for i in range(len(images[:7]))]
-    return verdicts.batches(bool((together == np.array(alone)).all()))

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 import rheon.reports.verdicts as verdicts
 from rheon.evaluation import ks_by_column, two_sample_auc
 from rheon.plots.rows import calibration, correlation_difference, marginals, pairs
-from rheon.reports.page import Facts, Section, Verdict, pictures
+from rheon.reports.page import Facts, Section, pictures
 from rheon.tables import TableDensity, read_table
+from rheon.verdicts import Verdict
 
 _SOME = 10_000
 _LISTED = 10
@@ -24,7 +25,6 @@ def row_findings(model: TableDensity, data: Any, seed: int) -> tuple[list[Verdic
     some = np.sort(np.random.default_rng(seed).permutation(len(table))[:_SOME])
     table = table.take(some)
     scores = model.log_prob(table)
-    found = [verdicts.batches(_alone(model, table, scores))]
     odd = np.argsort(scores, kind="stable")[:_LISTED]
     unusual = Section(
         "The most unusual rows",
@@ -34,11 +34,11 @@ def row_findings(model: TableDensity, data: Any, seed: int) -> tuple[list[Verdic
         ],
     )
     if model.given:
-        return found, [schema, unusual]
+        return [], [schema, unusual]
     real = columns_of(table.data, model.targets)
     drawn = columns_of(model.sample_table(max(len(table), 2000), seed=seed), model.targets)
     ks = ks_by_column(real, drawn)
-    found += verdicts.calibrated(ks, len(table))
+    found = [*verdicts.calibrated(ks, len(table))]
     found += verdicts.tails(real, drawn, [name for name in real if real[name].dtype.kind in "iuf"])
     if len(table) >= 100:
         found.append(verdicts.two_samples(two_sample_auc(real, drawn, seed, most=5000)))
@@ -86,7 +86,3 @@ def columns_of(table: Any, names: Any) -> dict[str, NDArray[Any]]:
 
 def _columns(model: TableDensity) -> list[tuple[Any, ...]]:
     return [(column.name, column.kind, column.missing) for column in model.schema.columns]
-
-
-def _alone(model: TableDensity, table: Any, scores: NDArray[np.float64]) -> bool:
-    return all(model.log_prob(table.take(np.array([i])))[0] == scores[i] for i in range(min(7, len(table))))

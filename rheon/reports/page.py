@@ -8,28 +8,14 @@ import base64
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from PIL import Image
 
 from rheon.errors import RheonError
 from rheon.plots.png import png
 from rheon.text import plain
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One sentence that says how something stands, with its number, and what to do where it stands badly.
-
-    Args:
-        level: ``"good"``, ``"fair"`` (look at it) or ``"bad"`` (do not trust it).
-        text: the sentence.
-        advice: what to do; may be empty where it is good.
-    """
-
-    level: Literal["good", "fair", "bad"]
-    text: str
-    advice: str = ""
+from rheon.verdicts import Verdict
 
 
 @dataclass(frozen=True)

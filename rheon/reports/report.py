@@ -5,15 +5,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rheon.bounds import by_kind
-from rheon.evaluation import check_flow
-from rheon.flow import Flow
+from rheon.checks import check
+from rheon.evaluation.report import Report
 from rheon.images import ImageDensity
 from rheon.plots.curve import training_curve
 from rheon.reports.of_images import image_findings
 from rheon.reports.of_rows import row_findings
-from rheon.reports.page import Facts, Page, Picture, Section, Verdict
-from rheon.reports.verdicts import battery, likelihood, round_trip, training
+from rheon.reports.page import Facts, Page, Picture, Section
+from rheon.reports.verdicts import invariants
 from rheon.tables import TableDensity
+from rheon.verdicts import recorded
 
 Model = ImageDensity | TableDensity
 
@@ -36,22 +37,29 @@ def report(model: Model, name: str, data: Any = None, *, seed: int = 0) -> Page:
     >>> made.html.count("<figure>"), sorted(made.figures)[:3]
     (7, ['bits.png', 'draws.png', 'interpolation.png'])
     """
-    verdicts = [*likelihood(model.info.get("figures", {})), *training(model.info.get("training", {}))]
-    verdicts += _checked(model, seed)
+    measured = check(model, data, seed=seed, seconds=_SECONDS)
     if isinstance(model, ImageDensity):
         found, sections = image_findings(model, data, seed)
     else:
         found, sections = row_findings(model, data, seed)
-    return Page(f"Report on {name}", [*verdicts, *found], [*_about(model), *sections, *_settings(model)])
+    verdicts = [*recorded(model.info), *found, *invariants(measured)]
+    sections = [*_about(model), *sections, _measured(measured), *_settings(model)]
+    return Page(f"Report on {name}", verdicts, sections)
 
 
-def _checked(model: Model, seed: int) -> Iterator[Verdict]:
-    """Invariants, measured on this very model."""
-    for flow in flows_of(model)[:1]:  # the others of an ensemble are of the same make
-        yield battery(check_flow(flow, seed=seed, seconds=_SECONDS))
-    error = model.info.get("figures", {}).get("round_trip_error")
-    if error is not None:
-        yield round_trip(error, "grey levels" if isinstance(model, ImageDensity) else "standard deviations")
+def _measured(found: Report) -> Section:
+    rows = [
+        (
+            check.name,
+            {True: "passed", False: "failed", None: "left out"}[check.passed],
+            None if check.passed is None else check.figure,
+            None if check.passed is None else check.limit,
+            check.detail,
+        )
+        for check in found.checks
+    ]
+    table = Facts(("check", "", "figure", "limit", "on what"), rows)
+    return Section("Invariants, measured on this model", [table, *([found.note] if found.note else [])])
 
 
 def _about(model: Model) -> Iterator[Section]:
@@ -72,12 +80,6 @@ def _settings(model: Model) -> Iterator[Section]:
     facts = {**model.info.get("training", {}), **model.info.get("settings", {})}
     if facts:
         yield Section("Settings", [_facts(facts)])
-
-
-def flows_of(model: Model) -> list[Flow]:
-    """The flows of a model that are densities by themselves, with nothing given."""
-    parts = [model.fitted] if isinstance(model, ImageDensity) else model.parts
-    return [part for part in parts if isinstance(part, Flow) and not part.context_features]
 
 
 def _facts(facts: Mapping[str, Any]) -> Facts:

@@ -1,4 +1,4 @@
-"""Sentences that say how a model stands, each from one number and its limit."""
+"""Sentences on a model from what was measured for the report, each from one number and its limit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,102 +6,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rheon.bounds import kinds
 from rheon.evaluation.report import Report
-from rheon.reports.page import Verdict
-
-_BASELINES = {
-    "mixture_bits_per_dim": "a Gaussian mixture",
-    "gaussian_bits_per_dim": "one Gaussian",
-    "histogram_bits_per_dim": "independent pixels",
-    "mixture_log_prob": "a Gaussian mixture",
-    "gaussian_log_prob": "one Gaussian",
-    "independent_log_prob": "independent columns",
-}
+from rheon.verdicts import Verdict
 
 
-def likelihood(figures: Mapping[str, Any]) -> Iterator[Verdict]:
-    """The model against the best of the simpler models, on the same test rows.
-
-    >>> [verdict] = likelihood({"log_prob": 2.0, "log_prob_error": 0.01, "mixture_log_prob": 1.5})
-    >>> verdict.level, verdict.text
-    ('good', '2.000 nats on test data, 0.500 better than a Gaussian mixture (1.500).')
-    """
-    images = "bits_per_dim" in figures
-    name, unit = ("bits_per_dim", "bits/dim") if images else ("log_prob", "nats")
-    if name not in figures:
-        return
-    sign = -1 if images else 1
-    value, error = figures[name], figures.get(f"{name}_error", 0.0)
-    others = {label: figures[key] for key, label in _BASELINES.items() if key in figures}
-    kind = kinds(figures)
-    of = {label: f", {kind[key]}" for key, label in _BASELINES.items() if key in kind}
-    unit += f" ({kind[name]})" if name in kind else ""
-    if not others:
-        yield Verdict("fair", f"{value:.3f} {unit} on test data; no simpler model was fitted beside it.")
-        return
-    label = max(others, key=lambda key: sign * others[key])
-    gain, beside = sign * (value - others[label]), f"{label} ({others[label]:.3f}{of.get(label, '')})"
-    if gain > 2 * error:
-        yield Verdict("good", f"{value:.3f} {unit} on test data, {gain:.3f} better than {beside}.")
-    elif gain > -2 * error:
-        yield Verdict(
-            "fair",
-            f"{value:.3f} {unit} on test data, within chance of {beside}.",
-            "Train longer, or use the simpler model.",
-        )
-    else:
-        yield Verdict(
-            "bad",
-            f"{value:.3f} {unit} on test data, {-gain:.3f} worse than {beside}.",
-            "Train longer or on more data; until then the simpler model is the better one.",
-        )
-
-
-def training(facts: Mapping[str, Any]) -> Iterator[Verdict]:
-    """Whether training ended because nothing got better, or because its time was up."""
-    steps, best = facts.get("steps"), facts.get("best_step")
-    if not steps or not best:
-        return
-    if best > 0.9 * steps and "early" not in str(facts.get("ended")):
-        yield Verdict(
-            "fair",
-            f"The best weights are those of step {best:,} of {steps:,}: it was still getting better.",
-            "A longer budget is likely to give a better model.",
-        )
-    else:
-        yield Verdict("good", f"It had stopped getting better: step {best:,} of {steps:,} was the best.")
-
-
-def round_trip(error: float, unit: str, limit: float = 1e-2) -> Verdict:
-    """Whether f⁻¹(f(x)) is x."""
-    if error <= limit:
-        return Verdict("good", f"The flow inverts: f⁻¹(f(x)) differs from x by {error:.1e} {unit} at most.")
-    return Verdict(
-        "bad",
-        f"The flow inverts badly: f⁻¹(f(x)) differs from x by {error:.1e} {unit}.",
-        "Samples and densities may not belong together; train with a smaller learning rate.",
-    )
-
-
-def battery(found: Report) -> Verdict:
-    """What ``check_flow`` found on this very model."""
+def invariants(found: Report) -> Iterator[Verdict]:
+    """What :func:`rheon.check` measured on this very model."""
     made = [check for check in found.checks if check.passed is not None]
     if found.passed:
-        return Verdict("good", f"The density is one: {len(made)} checks on this model's flow, none failed.")
-    names = ", ".join(check.name for check in found.failures)
-    return Verdict(
-        "bad",
-        f"{len(found.failures)} of {len(made)} checks on this model's flow failed: {names}.",
-        "Do not use its numbers before `rheon check` says why.",
-    )
-
-
-def batches(same: bool) -> Verdict:
-    """Whether a row's score depends on the rows beside it."""
-    if same:
-        return Verdict("good", "A row's score has the same bits alone and beside others.")
-    return Verdict("bad", "A row's score depends on the rows beside it.", "Report this: it is a fault.")
+        yield Verdict("good", f"The density is one: {len(made)} checks on this model, none failed.")
+    else:
+        names = ", ".join(check.name for check in found.failures)
+        yield Verdict(
+            "bad",
+            f"{len(found.failures)} of {len(made)} checks on this model failed: {names}.",
+            "Do not use its numbers before `rheon check` says why.",
+        )
+    trips = [check for check in made if check.name.startswith("round trip at")]
+    if trips:
+        at = ", ".join(f"{check.figure:.0e} {check.name.removeprefix('round trip ')}" for check in trips)
+        fine = all(check.passed for check in trips)
+        yield Verdict(
+            "good" if fine else "bad",
+            f"f⁻¹(f(x)) differs from x by {at}, relative.",
+            "" if fine else "Draws that far out and their densities do not belong together.",
+        )
+    for check in made:
+        if check.name in ("integral of p", "sum of P over all codes"):
+            yield Verdict(
+                "good" if check.passed else "bad",
+                f"The {check.name} is off from one by {check.figure:.0e} (limit {check.limit:.0e}).",
+                "" if check.passed else "What it gives is no density: do not use its numbers.",
+            )
+        elif check.name.endswith("score alone and together"):
+            if check.passed:
+                yield Verdict(
+                    "good",
+                    f"{check.name.partition(' score')[0].capitalize()} score has the same "
+                    "bits alone and beside others.",
+                )
+            else:
+                yield Verdict(
+                    "bad", f"{check.name}: {check.figure:.0f} differ.", "Report this: it is a fault."
+                )
 
 
 def calibrated(ks: Mapping[str, float], n: int) -> Iterator[Verdict]:

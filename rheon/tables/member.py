@@ -50,7 +50,7 @@ class Member(nn.Module):
     def numbers(self, z: Tensor, codes: Tensor, given: Tensor) -> Tensor:
         """log p(z | c, g), (B,), of the numbers that are there."""
         assert self.flow is not None
-        known = self._context(codes, given)
+        known = self.known(codes, given)
         log_p = self.flow(z, known)
         if not self._states or known is None:
             return log_p
@@ -62,7 +62,7 @@ class Member(nn.Module):
     def back_and_forth(self, z: Tensor, codes: Tensor, given: Tensor) -> Tensor:
         """f⁻¹(f(z)), (B, D)."""
         assert self.flow is not None
-        known = self._context(codes, given)
+        known = self.known(codes, given)
         return self.flow.bijection.inverse(self.flow.bijection(z, known)[0], known)[0]
 
     @torch.no_grad()
@@ -82,9 +82,10 @@ class Member(nn.Module):
         """Draws of z given codes, (n, D)."""
         if self.flow is None:
             return torch.empty(len(codes), 0)
-        return self.flow.sample(len(codes), self._context(codes, given), temperature, generator)
+        return self.flow.sample(len(codes), self.known(codes, given), temperature, generator)
 
-    def _context(self, codes: Tensor, given: Tensor) -> Tensor | None:
+    def known(self, codes: Tensor, given: Tensor) -> Tensor | None:
+        """What the flow is told, (B, M): which numbers are there, features of c, g; None where nothing is."""
         parts = [*self._features.of_codes(codes), given]
         if self._states:
             columns = [

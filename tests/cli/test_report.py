@@ -52,3 +52,10 @@ def test_check_says_in_words_and_by_exit_code(models, rheon, monkeypatch):
     monkeypatch.setattr(ActNorm, "forward", lambda f, x, c=None: (forward(f, x, c)[0], -forward(f, x, c)[1]))
     shown = rheon(f"check {models}/moons.rheon")
     assert (shown.code, "FAIL" in shown.out) == (1, True)
+
+
+def test_check_of_mixed_and_conditional_rows(here, rheon, bare):
+    for flags in ("", " --given site"):
+        assert rheon(f"fit clinic --steps 5 --out c.rheon --overwrite{flags}").code == 0
+        shown = rheon("check c.rheon --data clinic")
+        assert (shown.code, "0 failed" in shown.out) == (0, True), shown.out

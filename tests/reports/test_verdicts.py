@@ -1,37 +1,9 @@
 """Each sentence from its number: on both sides of every limit."""
 
 import numpy as np
-import pytest
 
+from rheon.evaluation import Check, Report
 from rheon.reports import verdicts
-
-
-@pytest.mark.parametrize(("value", "level"), [(1.9, "good"), (2.499, "fair"), (2.6, "bad")])
-def test_images_against_the_best_simpler_model(value, level):
-    figures = {
-        "bits_per_dim": value,
-        "bits_per_dim_error": 0.01,
-        "mixture_bits_per_dim": 2.5,
-        "histogram_bits_per_dim": 3.0,
-    }
-    [found] = verdicts.likelihood({**figures, "likelihood": "exact log P of the levels"})
-    assert found.level == level
-    assert f"{value:.3f} bits/dim (exact log P of the levels) on test data" in found.text
-    assert "a Gaussian mixture (2.500, ELBO with uniform noise)" in found.text
-
-
-@pytest.mark.parametrize(("value", "level"), [(-1.0, "good"), (-2.01, "fair"), (-3.0, "bad")])
-def test_rows_against_the_best_simpler_model(value, level):
-    figures = {"log_prob": value, "log_prob_error": 0.1, "gaussian_log_prob": -2.0, "mixture_log_prob": -5.0}
-    [found] = verdicts.likelihood(figures)
-    assert (found.level, "one Gaussian (-2.000)" in found.text) == (level, True)
-
-
-def test_training_that_was_still_getting_better():
-    [found] = verdicts.training({"steps": 100, "best_step": 98, "ended": "with the budget"})
-    assert found.level == "fair"
-    [found] = verdicts.training({"steps": 100, "best_step": 60, "ended": "early"})
-    assert found.level == "good"
 
 
 def test_calibration_names_the_columns():
@@ -54,5 +26,28 @@ def test_copies_and_classifiers():
     assert verdicts.copies(np.array([4.0, 9]), np.array([5.0, 6])).level == "good"
     levels = [verdicts.two_samples({"boosting": auc, "logistic": 0.5}).level for auc in (0.55, 0.7, 0.9)]
     assert levels == ["good", "fair", "bad"]
-    assert [verdicts.round_trip(error, "σ").level for error in (1e-5, 0.1)] == ["good", "bad"]
-    assert [verdicts.batches(same).level for same in (True, False)] == ["good", "bad"]
+
+
+def _report(**passed):
+    names = {
+        "trip": "round trip at 6 σ",
+        "total": "sum of P over all codes",
+        "alone": "a row's score alone and together",
+    }
+    return Report(tuple(Check(names[k], ok, 0.5, 1.0, "") for k, ok in passed.items()))
+
+
+def test_what_was_measured_on_the_model():
+    good = list(verdicts.invariants(_report(trip=True, total=True, alone=True)))
+    assert [v.level for v in good] == ["good"] * 4
+    assert "3 checks on this model, none failed" in good[0].text
+    assert "5e-01 at 6 σ" in good[1].text
+    assert "off from one by 5e-01" in good[2].text
+    for name in ("trip", "total", "alone"):
+        found = list(verdicts.invariants(_report(**{name: False})))
+        assert [v.level for v in found] == ["bad", "bad"]
+        assert all(v.advice for v in found)
+
+
+def test_what_could_not_be_measured_is_no_verdict():
+    assert len(list(verdicts.invariants(_report(trip=None, total=None, alone=None)))) == 1
