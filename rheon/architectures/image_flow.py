@@ -56,7 +56,8 @@ def image_flow(
     Args:
         shape: (C, H, W), any.
         grey_levels: number of grey levels.
-        size: ``"small"``, for minutes on a CPU, ``"base"`` or ``"large"``.
+        size: ``"small"``, for minutes on a CPU, ``"base"`` or ``"large"``: of 1×28×28 images 178,000, 842,000
+            and 4,944,000 parameters, of 3×32×32 ones 248,000, 1,177,000 and 7,104,000.
         context_features: M, for a conditional density.
         seed: decides the initial weights.
 

@@ -22,7 +22,8 @@ class Run:
     Args:
         data: built-in data by name, or a path.
         out: the model directory to make; DATA.rheon in this folder unless given.
-        architecture: by name: image_flow, realnvp, spline, nice, or one from rheon.architectures.
+        architecture: by name: image_flow, image_flow_base, image_flow_large, realnvp, spline, nice, or one
+            from rheon.architectures.
         levels: number of grey levels of images; told from the data unless given.
         dequantise: how whole grey levels become real numbers, by uniform noise (the default) or by noise that
             is learned; image_flow needs none.

@@ -26,6 +26,7 @@ from rheon.images.presets import (
     check_dequantise,
     check_named,
     dequantisation,
+    full_name,
     of_levels,
     untrained,
 )
@@ -58,9 +59,9 @@ class ImageDensity(Density):
     classes in training. Then p(x) = Σ_c p(c) p(x | c), and ``classify`` gives p(c | x).
 
     Args:
-        architecture: ``"image_flow"``, ``"realnvp"`` (the multi-scale one), ``"spline"``,
-            ``"nice"``, a name from ``rheon.architectures``, or any function of the shape (C, H, W) that
-            returns a :class:`~rheon.Flow` over y.
+        architecture: ``"image_flow"`` (``_base`` and ``_large`` are larger), ``"realnvp"`` (the multi-scale
+            one), ``"spline"``, ``"nice"``, a name from ``rheon.architectures``, or any function of the shape
+            (C, H, W) that returns a :class:`~rheon.Flow` over y.
         levels: number of grey levels; found from the data unless given (17 for digits, usually 256).
         alpha: α, the edge squeeze that keeps the logit finite.
         layout: of arrays to learn from, ``"NHW"``, ``"NHWC"``, ``"NCHW"`` or ``"HWC"``; found unless given.
@@ -121,7 +122,7 @@ class ImageDensity(Density):
 
     def settings(self, **changes: Any) -> Settings:
         defaults: dict[str, Any] = {"batch_size": 64, "learning_rate": 3e-3, "ema_decay": 0.99}
-        if self.architecture == "image_flow":
+        if isinstance(self.architecture, str) and full_name(self.architecture) == "image_flow":
             defaults |= {"batch_size": 16, "learning_rate": 1e-2, "betas": (0.9, 0.95)}
         return Settings(**{**defaults, **changes})
 

@@ -34,17 +34,17 @@ def is_known(name: str) -> bool:
 def full_name(name: str) -> str:
     """The name in ``rheon.architectures`` of what is meant where the data are images.
 
-    >>> full_name("realnvp")
-    'multiscale_realnvp'
+    >>> full_name("realnvp"), full_name("image_flow_base")
+    ('multiscale_realnvp', 'image_flow')
     """
-    return _SHORT.get(name, name)
+    return _SHORT.get(name, (name,))[0]
 
 
 def untrained(name: str, shape: Shape, levels: int, context_features: int, seed: int) -> Flow:
     """A flow of images of this shape and number of grey levels, given a context of so many features."""
-    name = full_name(name)
-    chosen = _ARGUMENTS[name](shape, levels)
-    return ARCHITECTURES[name](**chosen, context_features=context_features, seed=seed)
+    full, *size = _SHORT.get(name, (name,))
+    chosen = _ARGUMENTS[full](shape, levels) | ({"size": size[0]} if size else {})
+    return ARCHITECTURES[full](**chosen, context_features=context_features, seed=seed)
 
 
 def of_levels(flow: Flow) -> bool:
@@ -72,7 +72,7 @@ def check_dequantise(kind: str, architecture: object) -> None:
     """Refuses noise that is unknown, or learned where none is needed."""
     if kind not in NOISES:
         raise RheonError(f"dequantise must be {' or '.join(map(repr, NOISES))}, got {kind!r}.")
-    if kind == "learned" and architecture in _OF_LEVELS:
+    if kind == "learned" and isinstance(architecture, str) and full_name(architecture) in _OF_LEVELS:
         raise RheonError(
             f"{architecture} gives whole levels their exact probabilities and needs no noise: leave "
             "dequantise='learned' (--dequantise learned) out, or take glow, realnvp or spline."
@@ -102,7 +102,13 @@ def scales(shape: Sequence[int]) -> int:
     return max(fits, default=1)
 
 
-_SHORT = {"realnvp": "multiscale_realnvp", "spline": "multiscale_spline"}
+_SHORT: dict[str, tuple[str, ...]] = {
+    "realnvp": ("multiscale_realnvp",),
+    "spline": ("multiscale_spline",),
+    "image_flow_base": ("image_flow", "base"),
+    "image_flow_large": ("image_flow", "large"),
+}
+"""Name → the full one, and the size where there are several."""
 
 _ARGUMENTS: dict[str, Callable[[Shape, int], dict[str, Any]]] = {
     "image_flow": lambda shape, levels: {"shape": shape, "grey_levels": levels},
