@@ -63,10 +63,33 @@ class LULinear(Bijection):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         with _own_precision(z):
             lower, upper = self.factors()
-            y = (z - self.bias).index_select(1, self.order.argsort()).T
-            y = torch.linalg.solve_triangular(lower, y, upper=False, unitriangular=True)
-            x = torch.linalg.solve_triangular(upper, y, upper=True).T
+            x = _solved(lower, upper, (z - self.bias).index_select(1, self.order.argsort()))
             return x, -self.log_diagonal.sum().expand(len(z))
+
+    @torch.no_grad()
+    def back(
+        self, z: Tensor, by_z: Tensor, by_log_det: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[tuple[Tensor, Tensor], ...]]:
+        """z and a loss's derivatives by z and log|det| → x, and those by x and by each weight, beside it.
+
+        As inverse and derivative, with W computed once: x̄ = Wᵀ z̄ and, with M̄ = Pᵀ Σ z̄ xᵀ for M = L U,
+        L̄ = M̄ Uᵀ and Ū = Lᵀ M̄ in their triangles.
+        """
+        with _own_precision(z):
+            lower, upper = self.factors()
+            back = self.order.argsort()
+            x = _solved(lower, upper, (z - self.bias).index_select(1, back))
+            by_x = by_z @ (lower @ upper).index_select(0, self.order)
+            by_product = (by_z.T @ x).index_select(0, back)
+            by_upper = lower.T @ by_product
+            by_log_diagonal = by_upper.diagonal() * self.log_diagonal.exp() + by_log_det.sum()
+            by_weights = (
+                (self.lower, (by_product @ upper.T).mul_(self.lower_mask)),
+                (self.upper, by_upper * self.lower_mask.T),
+                (self.log_diagonal, by_log_diagonal),
+                (self.bias, by_z.sum(0)),
+            )
+        return x, by_x, by_weights
 
     def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
         check_channels(self, event_shape, self.features, 1)
@@ -80,6 +103,12 @@ class LULinear(Bijection):
 
     def extra_repr(self) -> str:
         return f"{self.features}, seed={self.seed}"
+
+
+def _solved(lower: Tensor, upper: Tensor, y: Tensor) -> Tensor:
+    """The rows x of which L U x are the rows of y."""
+    half = torch.linalg.solve_triangular(lower, y.T, upper=False, unitriangular=True)
+    return torch.linalg.solve_triangular(upper, half, upper=True).T
 
 
 class InvertibleConv1x1(Bijection):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
@@ -25,9 +26,18 @@ def product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     large = x.shape[0] * weight.numel() >= _WORTH and x.dtype == torch.float32 and x.device.type == "cpu"
     plain = torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu")
     if large and _onednn is not None and not plain:
-        y: Tensor = _Product.apply(x, weight, bias)
+        y: Tensor = (_Product.apply if _looked_at() else _Product.forward)(x, weight, bias)
         return y
     return functional.linear(x, weight, bias)
+
+
+def _looked_at() -> bool:
+    """Whether autograd, or a transform, is to know of an operation."""
+    return (
+        torch.is_grad_enabled()
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+    )
 
 
 class _Product(torch.autograd.Function):
@@ -50,9 +60,11 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         need_x, need_weight, need_bias = ctx.needs_input_grad
+        # Without what ``apply`` adds where nothing looks on: its checks cost as much as a small product.
+        times = _Product.apply if _looked_at() else _Product.forward
         return (
-            _Product.apply(grad, weight.t(), None) if need_x else None,
-            _Product.apply(grad.t(), x.t(), None) if need_weight else None,
+            times(grad, weight.t(), None) if need_x else None,
+            times(grad.t(), x.t(), None) if need_weight else None,
             grad.sum(0) if need_bias else None,
         )
 

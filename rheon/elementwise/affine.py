@@ -46,6 +46,19 @@ class Affine(Elementwise):
         t, s = self._shift_and_log_scale(params)
         return (y - t) * (-s).exp(), -s
 
+    def back(
+        self, y: Tensor, params: Tensor, by_y: Tensor, by_log_dy: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As inverse and derivative, in one pass: x̄ = e^s ȳ, t̄ = ȳ, s̄ = x x̄ + ℓ̄."""
+        with torch.no_grad():
+            t, raw = params.unbind(1)
+            tanh = raw.tanh()
+            s = tanh * self.bound
+            x = (y - t).mul_((-s).exp_())
+            by_x = by_y * s.exp_()
+            by_raw = torch.addcmul(by_log_dy, x, by_x).mul_((tanh * tanh).sub_(1)).mul_(-self.bound)
+            return x, by_x, torch.stack((by_y, by_raw), 1)
+
     def _shift_and_log_scale(self, params: Tensor) -> tuple[Tensor, Tensor]:
         t, raw = params.unbind(1)
         return t, raw.tanh() * self.bound

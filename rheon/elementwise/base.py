@@ -1,7 +1,9 @@
 """y = f̂(x | ψ), scalar by scalar: the contract of all elementwise maps."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -33,6 +35,11 @@ class Elementwise(nn.Module, ABC):
     iterative = False
     """Whether ``inverse`` is found step by step, and takes several times as long as ``forward``."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "back" not in vars(cls) and not {"forward", "inverse"}.isdisjoint(vars(cls)):
+            cls.back = Elementwise.back  # type: ignore[method-assign]  # not what another map inherits
+
     @abstractmethod
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """x, ψ → y, log dy/dx, both shaped like x."""
@@ -40,3 +47,20 @@ class Elementwise(nn.Module, ABC):
     @abstractmethod
     def inverse(self, y: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         """y, ψ → x, log dx/dy, both shaped like y."""
+
+    def back(
+        self, y: Tensor, params: Tensor, by_y: Tensor, by_log_dy: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """y, ψ and a loss's derivatives by y and log dy/dx → x, and its derivatives by x and by ψ.
+
+        ``inverse`` and the derivative of ``forward``: a map in which they share work may do both at once.
+        None stands for a derivative that is zero. What is given back has no graph.
+        """
+        with torch.no_grad():
+            x, _ = self.inverse(y, params)
+        with torch.enable_grad():
+            inputs = x.detach().requires_grad_(), params.detach().requires_grad_()
+            pairs = zip(self.forward(*inputs), (by_y, by_log_dy), strict=True)
+            outputs, grads = zip(*(pair for pair in pairs if pair[0].requires_grad), strict=True)
+            by_x, by_params = torch.autograd.grad(outputs, inputs, grads, allow_unused=True)
+        return x, by_x, by_params

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rheon.elementwise.base import Elementwise
-from rheon.elementwise.spline_node import SplineNode, suits
+from rheon.elementwise.spline_node import Spline, SplineNode, back_to_x, suits
 from rheon.errors import RheonError
 
 
@@ -59,8 +59,7 @@ class RationalQuadraticSpline(Elementwise):
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
         if suits(x, params):
-            numbers = (self.bins, self.bound, self.min_bin, self.min_slope, self._slope_offset)
-            y, log_slope = SplineNode.apply(x, params, self.plain, numbers)
+            y, log_slope = SplineNode.apply(x, params, self.plain, self._numbers)
             return y, log_slope
         return self.plain(x, params)
 
@@ -97,6 +96,18 @@ class RationalQuadraticSpline(Elementwise):
         slope = d1 * xi * xi + 2 * sigma * rest + d0 * (1 - xi) * (1 - xi)
         log_slope = 2 * sigma.log() + slope.log() - 2 * denominator.log()
         return self._with_tails(y, x0 + width * xi, -log_slope)
+
+    def back(
+        self, y: Tensor, params: Tensor, by_y: Tensor, by_log_dy: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """As inverse and derivative, but bins are looked for and their knots computed once."""
+        if suits(y, params):
+            return back_to_x(y, params, by_y, by_log_dy, self._numbers)
+        return super().back(y, params, by_y, by_log_dy)
+
+    @property
+    def _numbers(self) -> Spline:
+        return Spline(self.bins, self.bound, self.min_bin, self.min_slope, self._slope_offset)
 
     def _knots(self, params: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """ψ → x knots, y knots, slopes at the knots, each (B, K+1, …)."""

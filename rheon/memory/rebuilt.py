@@ -70,12 +70,15 @@ class _Node(torch.autograd.Function):
     def forward(
         ctx: Any, f: Bijection, steps: list[Step], x: Tensor, context: Tensor | None, *weights: Tensor
     ) -> tuple[Tensor, Tensor]:
+        random = ctx.random = random_state(x)
+
         def there(i: int, x: Tensor) -> tuple[Tensor, Tensor]:
-            x, log_det = steps[i].there(x, context)
+            nonlocal random
+            x, log_det, random = steps[i].there(x, context, random)
             ctx.last = x.shape
             return x, log_det
 
-        ctx.f, ctx.steps, ctx.random, ctx.precision = f, steps, random_state(x), _precision(x)
+        ctx.f, ctx.steps, ctx.precision = f, steps, _precision(x)
         with torch.autocast(**ctx.precision):
             z, log_det = through([step.layer for step in steps], x, there)
         ctx.save_for_backward(x, z, context, *weights)

@@ -10,6 +10,7 @@ from rheon.bijections.base import Bijection, sum_event
 from rheon.bijections.batchnorm import BatchNorm
 from rheon.bijections.coupling import Coupling
 from rheon.bijections.factor_out import FactorOut
+from rheon.bijections.linear import LULinear
 from rheon.errors import RheonError
 from rheon.memory.replay import drawing, moving, random_state, unmoved
 
@@ -26,21 +27,23 @@ class Step:
         self.random: list[Tensor] | None = None  # the generators' states before the layer drew from them
         self.kept: Any = None
 
-    def there(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """z and log|det|, without a graph that lasts."""
+    def there(
+        self, x: Tensor, context: Tensor | None, random: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """z, log|det| without a graph that lasts, and the generators' states, which ``random`` are before."""
         layer = self.layer
         if isinstance(layer, BatchNorm) and layer.training:
             with torch.enable_grad():
                 x = x.detach().requires_grad_()
                 self.kept = x, layer.forward(x, context)
-            return self.kept[1][0].detach(), self.kept[1][1].detach()
+            return self.kept[1][0].detach(), self.kept[1][1].detach(), random
         if isinstance(layer, Coupling) and layer.elementwise.iterative:
             self.kept = layer.partition.split(x)[1].clone()  # not a view, which would keep all of x
-        random = random_state(x)
         z, log_det = layer(x, context)
-        if not all(map(torch.equal, random, random_state(x))):
+        after = random_state(x)
+        if not all(map(torch.equal, random, after)):
             self.random = random
-        return z, log_det
+        return z, log_det, after
 
     def back(
         self, z: Tensor, context: Tensor | None, by_z: Tensor, by_log_det: Tensor
@@ -63,14 +66,23 @@ class Step:
                 x_a = x_a.detach().requires_grad_()
                 with drawing(self.random, z):
                     psi = layer.psi(x_a, y_b, context)
-                with torch.no_grad():
-                    x_b = layer.elementwise.inverse(y_b, psi)[0] if self.kept is None else self.kept.detach()
-                x = layer.partition.merge(x_a.detach(), x_b)
-                y_b, log_dy = layer.elementwise(x_b.requires_grad_(), psi)
-                by_x_a, by_x_b, *rest = derivatives(
-                    (y_b, sum_event(log_dy)), [x_a, x_b, *others], (by_y_b, by_log_det)
-                )
+                if self.kept is None and not list(layer.elementwise.parameters()):
+                    by_log_dy = by_log_det.view(-1, *(1,) * (y_b.dim() - 1)).expand_as(y_b)
+                    x_b, by_x_b, by_psi = layer.elementwise.back(y_b, psi.detach(), by_y_b, by_log_dy)
+                    by_x_a, *rest = derivatives((psi,), [x_a, *others], (by_psi,))
+                else:
+                    with torch.no_grad():
+                        x_b = layer.elementwise.inverse(y_b, psi)[0] if self.kept is None else self.kept
+                    x_b = x_b.detach().requires_grad_()
+                    y_b, log_dy = layer.elementwise(x_b, psi)
+                    by_x_a, by_x_b, *rest = derivatives(
+                        (y_b, sum_event(log_dy)), [x_a, x_b, *others], (by_y_b, by_log_det)
+                    )
+                x = layer.partition.merge(x_a.detach(), x_b.detach())
                 by_x = layer.partition.merge(by_y_a if by_x_a is None else by_y_a + by_x_a, by_x_b)
+            elif type(layer) is LULinear:
+                x, by_x, by_weights = layer.back(z, by_z, by_log_det)
+                return x, by_x, list(by_weights)
             else:
                 with torch.no_grad(), drawing(self.random, z):
                     x = layer.inverse(z, context)[0].detach()
@@ -81,12 +93,14 @@ class Step:
 
 
 def derivatives(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], grads: Sequence[Tensor], retain_graph: bool = False
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    grads: Sequence[Tensor | None],
+    retain_graph: bool = False,
 ) -> tuple[Any, ...]:
     """The loss by each of the inputs, None where it does not depend on it."""
-    pairs = [(output, grad) for output, grad in zip(outputs, grads, strict=True) if output.requires_grad]
-    return torch.autograd.grad(
-        *([output for output, _ in pairs], inputs, [grad for _, grad in pairs]),
-        retain_graph=retain_graph,
-        allow_unused=True,
-    )
+    pairs = [(y, g) for y, g in zip(outputs, grads, strict=True) if y.requires_grad and g is not None]
+    if not pairs:
+        return (None,) * len(inputs)
+    outputs, given = zip(*pairs, strict=True)
+    return torch.autograd.grad(outputs, inputs, given, retain_graph=retain_graph, allow_unused=True)

@@ -128,11 +128,31 @@ def test_nan_stays_nan(map_):
         assert log_slope.isfinite()[0, 1]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)], ids=["float64", "float32"]
+)
+@pytest.mark.parametrize("memory", ["rows first", "batch last in memory"])
+@pytest.mark.parametrize("shape", [(300, 4), (5, 3, 2, 4), (0, 3)])
+def test_back_is_the_inverse_with_the_derivatives_by_autograd(map_, shape, memory, dtype, tolerance):
+    x, params = (3 * noise(*shape, dtype=dtype)).requires_grad_(), psi(map_, 1.0, *shape, dtype=dtype)
+    if memory == "batch last in memory":
+        params = params.movedim(0, -1).contiguous().movedim(-1, 0)
+    grads = noise(*shape, seed=3, dtype=dtype), noise(*shape, seed=4, dtype=dtype)
+    y, log_dy = map_(x, params.requires_grad_())
+    by_x, by_params = torch.autograd.grad((grads[0] * y + grads[1] * log_dy).sum(), (x, params))
+    found = map_.back(y.detach(), params.detach(), *grads)
+    for got, expected in zip(found, (x.detach(), by_x, by_params), strict=True):
+        assert not got.requires_grad
+        scale = float(expected.abs().max()) if expected.numel() else 0.0
+        torch.testing.assert_close(got, expected, rtol=0, atol=tolerance * scale)
+
+
 def test_inputs_stay_as_they_were(map_):
     x, params = noise(4, 3), psi(map_, 1.0, 4, 3)
     x_before, params_before = x.clone(), params.clone()
     map_(x, params)
     map_.inverse(x, params)
+    map_.back(x, params, x, x)
     assert torch.equal(x, x_before)
     assert torch.equal(params, params_before)
 

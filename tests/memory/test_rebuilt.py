@@ -1,12 +1,14 @@
 import copy
+import math
 
 import pytest
 import torch
 from torch import nn
 
 from benchmarks.memory import WAYS, flows, loss_of, peak
-from rheon.bijections import ActNorm, Bijection, Composition, Coupling, FactorOut, Permutation
-from rheon.elementwise import Affine
+from rheon.bijections import ActNorm, Bijection, Composition, Coupling, FactorOut, LULinear, Permutation
+from rheon.conditioners import MLP
+from rheon.elementwise import Affine, RationalQuadraticSpline
 from rheon.errors import RheonError
 from rheon.fused import Fused
 from rheon.memory import Checkpointed, Rebuilt
@@ -127,6 +129,53 @@ def test_what_a_layer_draws_it_draws_again(way):
     for got, expected in zip(runs[1][1], runs[0][1], strict=True):
         assert torch.equal(got, expected), "the running statistics moved twice"
     assert torch.equal(runs[1][2], runs[0][2]), "the global generator is elsewhere"
+
+
+class Stretched(Affine):
+    """An elementwise map with a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.5, dtype=torch.float64))
+
+    def forward(self, x, params):
+        y, log_dy = super().forward(x * self.scale, params)
+        return y, log_dy + self.scale.log()
+
+    def inverse(self, y, params):
+        x, log_dx = super().inverse(y, params)
+        return x / self.scale, log_dx - self.scale.log()
+
+
+class Doubled(Affine):
+    """An elementwise map that changes what it inherits."""
+
+    def forward(self, x, params):
+        y, log_dy = super().forward(2 * x, params)
+        return y, log_dy + math.log(2)
+
+    def inverse(self, y, params):
+        x, log_dx = super().inverse(y, params)
+        return x / 2, log_dx - math.log(2)
+
+
+@pytest.mark.parametrize("map_", [Stretched, Doubled])
+def test_maps_of_ones_own_have_their_derivatives(map_):
+    f = Composition([Coupling(part, map_(), MLP(2, 4)) for part in (Halves(), Halves().swapped())])
+    check(Rebuilt, perturbed(f, 0.3), noise(20, 4))
+
+
+def test_what_is_frozen_and_what_depends_on_nothing():
+    constant = Coupling(Halves(), RationalQuadraticSpline(4), MLP(0, 11))
+    f = perturbed(Composition([constant, LULinear(1, 2)]), 0.3)
+    for frozen in (f.bijections[1].lower, constant.conditioner.theta):
+        frozen.requires_grad_(False)
+        x = noise(20, 1)
+        weights = [p for p in f.parameters() if p.requires_grad]
+        expected = torch.autograd.grad(sum(part.sum() for part in f(x)), weights)
+        got = torch.autograd.grad(sum(part.sum() for part in Rebuilt(f)(x)), weights)
+        for one, wanted in zip(got, expected, strict=True):
+            torch.testing.assert_close(one, wanted, rtol=1e-9, atol=1e-12)
 
 
 class Forgetful(Bijection):
@@ -273,4 +322,4 @@ def test_the_peak_of_memory_does_not_grow_with_the_couplings(name):
             peaks[way, couplings] = peak(flow, loss_of(flow, way, x))
     assert peaks["invert", 100] < 1.15 * peaks["invert", 10]
     assert peaks["store", 100] > 5 * peaks["store", 10]
-    assert peaks["checkpoint", 100] < 0.5 * peaks["store", 100]
+    assert peaks["checkpoint", 100] < 1.15 * peaks["checkpoint", 10]
