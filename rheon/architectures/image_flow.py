@@ -15,7 +15,7 @@ from rheon.elementwise import DiscretisedLogistics
 from rheon.errors import RheonError
 from rheon.flow import Flow
 
-SIZES = {"small": (32, 1, 5), "base": (64, 2, 8), "large": (128, 4, 10)}
+SIZES = {"small": (48, 1, 5), "base": (64, 2, 8), "large": (128, 4, 10)}
 """Name → width, blocks and components."""
 
 _REACH = 0.25

@@ -11,7 +11,7 @@ from rheon.bijections.base import Bijection, check_event, sum_event
 from rheon.elementwise.base import Elementwise
 from rheon.errors import RheonError
 
-_FEW = 1 << 19
+_FEW = 1 << 20
 """Parameters of all groups that are put together for one call of the map: so few are sooner copied."""
 
 
