@@ -1,6 +1,7 @@
 """z = Φ⁻¹(F(x)) per feature, with a smooth F: the map of a column to the normal distribution."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,23 @@ from rheon.errors import RheonError
 
 _FAR = 64.0
 """Distance from the outer knots, in standard deviations, from which light tails go on by a logarithm."""
+
+
+Pair = tuple[Tensor, Tensor]
+Tail = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Pair]
+
+
+class _Bin(NamedTuple):
+    """Left knot, width, image, height, σ = height / width, and the slopes at both ends; each (D, B)."""
+
+    x0: Tensor
+    width: Tensor
+    z0: Tensor
+    height: Tensor
+    sigma: Tensor
+    log_sigma: Tensor
+    d0: Tensor
+    d1: Tensor
 
 
 class QuantileMap(Bijection):
@@ -74,63 +92,93 @@ class QuantileMap(Bijection):
         self.register_buffer("tails", tails)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x0, width, z0, height, d0, d1, inside = self._bin(x, self.x)
-        sigma, xi = height / width, (inside - x0) / width
-        rest = xi * (1 - xi)
-        denominator = sigma + (d1 + d0 - 2 * sigma) * rest
-        z = z0 + height * (sigma * xi * xi + d0 * rest) / denominator
-        log_slope = _log_slope(sigma, d0, d1, xi, rest, denominator)
-        for side, end in ((-1, 0), (1, -1)):
-            knot, image, slope = self.x[:, end], self.z[:, end], self.slopes[:, end]
-            beyond = side * (x - knot) > 0
-            t, log_dt = _tail((side * (x - knot)).clamp_min(0) * slope, image.abs(), self.tails[:, end])
-            z = torch.where(beyond, side * t, z)
-            log_slope = torch.where(beyond, slope.log() + log_dt, log_slope)
-        return z, log_slope.sum(1)
+        x = _features_first(x)
+        inside, bin_ = self._bin(x, self.x)
+        xi = (inside - bin_.x0) / bin_.width
+        z, log_slope = _rational_quadratic(bin_, xi)
+
+        def tail(x: Tensor, side: Tensor, knot: Tensor, image: Tensor, slope: Tensor, tau: Tensor) -> Pair:
+            t, log_dt = _tail((side * (x - knot)).clamp_min(0) * slope, image.abs(), tau)
+            return side * t, slope.log() + log_dt
+
+        z, log_slope = self._with_tails(x, inside, (z, log_slope), tail)
+        return z.t(), log_slope.sum(0)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x0, width, z0, height, d0, d1, inside = self._bin(z, self.z)
-        sigma, eta = height / width, (inside - z0) / height
-        bend = d1 + d0 - 2 * sigma
-        a, b, c = sigma - d0 + eta * bend, d0 - eta * bend, -sigma * eta
+        z = _features_first(z)
+        inside, bin_ = self._bin(z, self.z)
+        eta = (inside - bin_.z0) / bin_.height
+        bend = bin_.d1 + bin_.d0 - 2 * bin_.sigma
+        a, b, c = bin_.sigma - bin_.d0 + eta * bend, bin_.d0 - eta * bend, -bin_.sigma * eta
         root = (b * b - 4 * a * c).clamp_min(0).sqrt()
         xi = (-2 * c / (b + root)).clamp(0, 1)
-        rest = xi * (1 - xi)
-        x = x0 + width * xi
-        log_slope = _log_slope(sigma, d0, d1, xi, rest, sigma + bend * rest)
-        for side, end in ((-1, 0), (1, -1)):
-            knot, image, slope = self.x[:, end], self.z[:, end], self.slopes[:, end]
-            beyond = side * (z - image) > 0
-            v = _tail_inverse((side * z).maximum(image.abs()), image.abs(), self.tails[:, end])
-            x = torch.where(beyond, knot + side * v / slope, x)
-            _, log_dt = _tail(v, image.abs(), self.tails[:, end])
-            log_slope = torch.where(beyond, slope.log() + log_dt, log_slope)
-        return x, -log_slope.sum(1)
+        x, log_slope = bin_.x0 + bin_.width * xi, _rational_quadratic(bin_, xi)[1]
+
+        def tail(z: Tensor, side: Tensor, knot: Tensor, image: Tensor, slope: Tensor, tau: Tensor) -> Pair:
+            image = image.abs()
+            v = _tail_inverse((side * z).maximum(image), image, tau)
+            return knot + side * v / slope, slope.log() + _tail(v, image, tau)[1]
+
+        x, log_slope = self._with_tails(z, inside, (x, log_slope), tail)
+        return x.t(), -log_slope.sum(0)
 
     def latent_shapes(self, event_shape: Sequence[int]) -> tuple[torch.Size, ...]:
         check_event(self, event_shape, self.x.shape[:1])
         return super().latent_shapes(event_shape)
 
-    def _bin(self, at: Tensor, edges: Tensor) -> tuple[Tensor, ...]:
-        """Left knot, width, image, height, the two slopes of each value's bin; the value kept inside."""
-        columns = at.t().clamp(edges[:, :1], edges[:, -1:]).contiguous()  # (D, B)
-        low = torch.searchsorted(edges[:, 1:-1].contiguous(), columns.detach(), right=True)
-        knots = torch.stack((self.x, self.z, self.slopes))
-        left = knots.gather(2, low.expand(3, *low.shape)).transpose(1, 2)
-        right = knots.gather(2, (low + 1).expand(3, *low.shape)).transpose(1, 2)
-        # A value on the last knot of a row that repeats it falls into an empty bin, whose result is not used.
-        width, height = right[0] - left[0], right[1] - left[1]
-        empty = width <= 0
-        width, height = width.masked_fill(empty, 1.0), height.masked_fill(empty, 1.0)
-        return left[0], width, left[1], height, left[2], right[2], columns.t()
+    def _bin(self, at: Tensor, edges: Tensor) -> tuple[Tensor, _Bin]:
+        """Values (D, B) kept inside, and the bin of each."""
+        inside = at.clamp(edges[:, :1], edges[:, -1:])
+        place = torch.searchsorted(edges[:, 1:-1].contiguous(), inside.detach(), right=True)
+        # A value on the last knot of a row that repeats it falls into an empty bin, and is its left end.
+        empty = self.x.diff() <= 0
+        width, height = self.x.diff().masked_fill(empty, 1.0), self.z.diff().masked_fill(empty, 1.0)
+        sigma, d0, d1 = height / width, self.slopes[:, :-1], self.slopes[:, 1:]
+        bins = torch.stack((self.x[:, :-1], width, self.z[:, :-1], height, sigma, sigma.log(), d0, d1))
+        return inside, _Bin(*bins.gather(2, place.expand(8, *place.shape)))
+
+    def _with_tails(self, at: Tensor, inside: Tensor, curve: Pair, tail: Tail) -> Pair:
+        """What is made of values (D, B): the curve of those inside, and beyond the outer knots the tails."""
+        beyond = (at != inside).flatten()
+        places = _true_ones(beyond)
+        own = at.flatten()[places]
+        upper = (own > inside.flatten()[places]).long()
+        ends = torch.stack([t[:, :: t.shape[1] - 1] for t in (self.x, self.z, self.slopes, self.tails)])
+        knot, image, slope, tau = ends.flatten(1)[:, 2 * (places // at.shape[1]) + upper]
+        found = tail(own, (2 * upper - 1).to(at.dtype), knot, image, slope, tau)
+        value, log_slope = (
+            whole.flatten().scatter(0, places, torch.where(beyond[places], part, whole.flatten()[places]))
+            for whole, part in zip(curve, found, strict=True)
+        )
+        return value.view(at.shape), log_slope.view(at.shape)
 
     def extra_repr(self) -> str:
         return f"{self.x.shape[0]}, knots={self.x.shape[1]}"
 
 
-def _log_slope(sigma: Tensor, d0: Tensor, d1: Tensor, xi: Tensor, rest: Tensor, denom: Tensor) -> Tensor:
-    slope = d1 * xi * xi + 2 * sigma * rest + d0 * (1 - xi) * (1 - xi)
-    return 2 * sigma.log() + slope.log() - 2 * denom.log()
+def _features_first(x: Tensor) -> Tensor:
+    """(D, B): what follows runs along the batch, several times faster than along rows of a few numbers."""
+    return x.t().contiguous()
+
+
+def _true_ones(which: Tensor) -> Tensor:
+    """The places where it is true; all, where something is traced whose shapes no value may decide."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return torch.arange(len(which), device=which.device)
+    return which.nonzero()[:, 0]
+
+
+def _rational_quadratic(bin_: _Bin, xi: Tensor) -> Pair:
+    """z, log dz/dx at the share ξ of the bin's width."""
+    sigma, d0, d1 = bin_.sigma, bin_.d0, bin_.d1
+    square, eta = xi * xi, 1 - xi
+    rest = xi * eta
+    denominator = torch.addcmul(sigma, (d1 + d0).sub(sigma, alpha=2), rest)
+    share = torch.addcmul(sigma * square, d0, rest) / denominator
+    slope = torch.addcmul(torch.addcmul(d1 * square, sigma, rest, value=2), d0, eta * eta)
+    # In pairs of the same size: neither the squares nor their quotient may leave the range of numbers.
+    log_slope = ((slope / denominator) * (sigma / denominator)).log() + bin_.log_sigma
+    return torch.addcmul(bin_.z0, bin_.height, share), log_slope
 
 
 def _tail(v: Tensor, knot: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """QuantileMap: the curve that it is said to be, with tails that are those of the distributions named."""
 
+from decimal import Decimal
+
 import pytest
 import torch
 from scipy import stats
@@ -67,3 +69,30 @@ def test_any_number_has_a_finite_image_and_log_slope_and_further_is_less_likely(
 def test_what_is_no_such_curve_is_refused(x, z, slopes, tails, told):
     with pytest.raises(RheonError, match=told):
         QuantileMap(*(torch.tensor(part) for part in (x, z, slopes, tails)))
+
+
+def test_a_value_has_the_same_bits_wherever_it_stands():
+    # 3,001 values, some of them in the tails: a row's bits must not depend on how many others are.
+    x = 3 * torch.randn(3001, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    f = quantile_map().double()
+    z, log_det = f(x)
+    for start, stop in ((0, 64), (5, 133), (64, 2112)):
+        part, part_log_det = f(x[start:stop])
+        assert torch.equal(part, z[start:stop])
+        assert torch.equal(part_log_det, log_det[start:stop])
+
+
+def test_knots_that_are_worlds_apart_have_finite_slopes():
+    """A secant of 1e-250 beside one of 1: their squares are no numbers in float64, they are in decimals."""
+    x = torch.tensor([[-1e250, -1.0, 0.0, 1.0]], dtype=torch.float64)
+    z = torch.tensor([[-2.0, -1.0, 0.0, 1.0]], dtype=torch.float64)
+    slopes = torch.tensor([[1e-250, 1e-125, 1.0, 1.0]], dtype=torch.float64)
+    at = torch.tensor([[-9e249], [-5e249], [-1e249], [-1e240]], dtype=torch.float64)
+    _, log_det = QuantileMap(x, z, slopes, -torch.ones(1, 2, dtype=torch.float64))(at)
+    sigma, d0, d1 = (Decimal(10) ** power for power in (-250, -250, -125))
+    for value, told in zip(at[:, 0].tolist(), log_det.tolist(), strict=True):
+        xi = 1 + Decimal(value) * sigma
+        rest = xi * (1 - xi)
+        slope = d1 * xi**2 + 2 * sigma * rest + d0 * (1 - xi) ** 2
+        expected = (sigma / (sigma + (d0 + d1 - 2 * sigma) * rest)) ** 2 * slope
+        assert told == pytest.approx(float(expected.ln()), abs=1e-5)
