@@ -208,7 +208,7 @@ class TableDensity(Density):
         """For each row whether its log_prob is a bound and not exact, (N,) bool."""
         encoding = self.roles.targets
         encoded = encoding.encode(self.roles.read(rows).data)
-        on_grid = encoding.on_grid & ~np.isnan(encoded.y)
+        on_grid = ~np.isnan(encoded.y[:, encoding.on_grid])
         return on_grid.any(1) | (encoded.holes.sum(1) > 1)
 
     def round_trip_error(self, rows: Any) -> float:

@@ -9,4 +9,6 @@ TILE = 2048
 
 def filled(part: Tensor, tile: int = TILE) -> Tensor:
     """The rows of a tile, filled up with its first one."""
+    if len(part) == tile:
+        return part
     return torch.cat((part, part[:1].expand(tile - len(part), -1)))
