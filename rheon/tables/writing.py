@@ -49,12 +49,12 @@ WRITERS: dict[str, Callable[[Path, pa.Schema], Any]] = {
     ".feather": _arrow,
 }
 
-Write = Callable[[Mapping[str, Any]], None]
+Write = Callable[[Mapping[str, Any] | pa.Table], None]
 """Writes the next rows: columns of one length, numbers or text, of the same names and types each time."""
 
 
-def write_table(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> None:
-    """Writes columns of one length, numbers or text, to .csv, .tsv, .parquet, .arrow or .feather.
+def write_table(path: str | os.PathLike[str], columns: Mapping[str, Any] | pa.Table) -> None:
+    """Writes columns of one length, or an Arrow table, to .csv, .tsv, .parquet, .arrow or .feather.
 
     The file appears whole or not at all. In .csv and .tsv a text that a spreadsheet would run as a formula
     (it starts with = + - @, a tab or a carriage return, or with blanks before one) gets an apostrophe
@@ -85,8 +85,10 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Write]:
     with replacing(path) as temporary, ExitStack() as stack:
         writer: Any = None
 
-        def write(columns: Mapping[str, Any]) -> None:
+        def write(columns: Mapping[str, Any] | pa.Table) -> None:
             nonlocal writer
+            if isinstance(columns, pa.Table):
+                columns = dict(zip(columns.column_names, columns.columns, strict=True))
             lengths = {name: len(values) for name, values in columns.items()}
             if len(set(lengths.values())) > 1:
                 raise RheonError(f"the columns differ in length: {lengths}")

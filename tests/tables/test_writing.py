@@ -52,3 +52,9 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(RheonError, match=r"could not write .*no.t.csv: No such file"):
         write_table(tmp_path / "no" / "t.csv", {"a": [1]})
     assert os.listdir(tmp_path) == []
+
+
+def test_an_arrow_table_is_columns(tmp_path):
+    table = pa.table({"a": [1, 2], "b": ["x", "=1"]})
+    write_table(tmp_path / "t.parquet", table)
+    assert parquet.read_table(tmp_path / "t.parquet").equals(table)
