@@ -66,7 +66,13 @@ Example: rheon sample m.rheon -n 1000 --out new.parquet""",
 Prints the mean with its standard error. The columns of --out are, for images,
 index, name (where they are files), log_prob_nats, bits_per_dim and likelihood,
 which says what these two are: exact, or which bound; for rows, log_prob_nats,
-per product of the continuous columns' units. It is in the data's order.
+per product of the continuous columns' units, percentile, the share of training
+rows that score as low or lower, and anomaly: whether the score is lower than
+those of all training rows but the lowest 1 % (--contamination).
+
+--explain 3 names the three columns that make an anomaly unusual, each with its
+surprisal, -log p of the cell given the rest of its row, and with the excess of
+that over what it is on average for such a row.
 
 Example: rheon score m.rheon new.csv --out scores.csv""",
     "impute": """Draw the missing cells of a table.

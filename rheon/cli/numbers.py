@@ -16,4 +16,5 @@ def _whole(kind: Any, tokens: Sequence[Any]) -> int:
 
 NotNegative = Annotated[float, Parameter(validator=Number(gte=0))]
 Count = Annotated[int, Parameter(converter=_whole, validator=Number(gte=1))]
+Share = Annotated[float, Parameter(validator=Number(gt=0, lte=1))]
 Seed = Annotated[int, Parameter(converter=_whole, validator=Number(gte=0))]

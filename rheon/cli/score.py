@@ -10,14 +10,12 @@ from cyclopts import Parameter
 from rheon.cli.console import note, say
 from rheon.cli.flags import given
 from rheon.cli.image_options import Pictures
-from rheon.cli.numbers import Count, Seed
+from rheon.cli.numbers import Count, Seed, Share
 from rheon.cli.paths import TABLE_SUFFIXES, check_data, check_file
-from rheon.errors import DataError, RheonError
+from rheon.errors import RheonError
 from rheon.storage import read_config
 
 _MEANS = ("bits_per_dim", "log_prob_nats")
-_VALUES = 1 << 20
-"""Numbers of a table that are scored at a time: 8 MiB."""
 
 if TYPE_CHECKING:
     GivenPictures = dict[str, Any] | None
@@ -34,6 +32,8 @@ def score(
     draws: Count = 1,
     seed: Seed = 0,
     anomaly: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    contamination: Share | None = None,
+    explain: Count | None = None,
     pictures: GivenPictures = None,
 ) -> None:
     """Gives every image or row its log-density, and prints the mean with its standard error.
@@ -47,6 +47,10 @@ def score(
         seed: Of that noise, and of fresh draws.
         anomaly: Of images, adds to OUT the columns typicality, complexity and latent_norm, higher for odder
             images; complexity is the one to go by.
+        contamination: Of rows, the share of training rows that count as anomalies, 0.01 unless said.
+        explain: Of anomalies among rows, adds to OUT so many columns with the names of those that make them
+            unusual, and the surprisal of their cells given the rest of the row. It takes some
+            milliseconds a row; --contamination 1 explains them all.
         pictures: What images are made of pictures; as in the fit unless said.
     """
     config = read_config(model)
@@ -55,7 +59,12 @@ def score(
         check_file(out, TABLE_SUFFIXES, data)
     if anomaly and (out is None or config["kind"] != "image"):
         raise RheonError("--anomaly is for models of images, and adds columns to --out: give a file to write")
+    if (contamination or explain) and (out is None or config["kind"] != "table"):
+        raise RheonError(
+            "--contamination and --explain are for models of tables, and add columns to --out: give a file"
+        )
 
+    from rheon.cli.rows import of_rows
     from rheon.images import ImageDensity
     from rheon.models import load
     from rheon.tables import writing
@@ -64,8 +73,8 @@ def score(
     images = isinstance(loaded, ImageDensity)
     parts = (
         _of_images(loaded, data, draws, seed, Pictures(**pictures) if pictures else None, anomaly)
-        if images
-        else _of_rows(loaded, data, draws, seed)
+        if isinstance(loaded, ImageDensity)
+        else of_rows(loaded, data, draws, seed, contamination or 0.01, explain or 0)
     )
     means, true_mean = {name: Mean() for name in _MEANS}, Mean()
     with nullcontext() if out is None else writing(out) as write:
@@ -119,32 +128,6 @@ class Mean:
         if self._n < 2:
             return f"{self._mean:.4f}"
         return f"{self._mean:.4f} ± {(self._deviations / (self._n - 1) / self._n) ** 0.5:.4f}"
-
-
-def _of_rows(model: Any, data: str, draws: int, seed: int) -> Iterator[tuple[dict[str, Any], Any]]:
-    from rheon.cli.data import tables_to_score
-    from rheon.tables.tiles import TILE
-
-    # Whole tiles: only the last of all is filled up.
-    rows = max(_VALUES // (TILE * len(model.columns)), 1) * TILE
-    tables, toy = tables_to_score(data, seed, model.columns, rows)
-    bounds = start = 0
-    for table in tables:
-        for line in table.notes:
-            note(line)
-        try:
-            bounds += int(model.is_bound(table).sum())
-            scores = model.log_prob(table, draws=draws, seed=seed)
-        except DataError as error:
-            where = f"in rows {start + 1:,} to {start + len(table):,}, counting from the first of these: "
-            raise DataError(f"{where if start else ''}{error}") from error
-        start += len(table)
-        yield {"log_prob_nats": scores}, () if toy is None else toy.log_density(table.values)
-    if bounds:
-        note(
-            f"log p of {bounds:,} rows is a lower bound in expectation: they have numbers on a grid, or lack "
-            "two numbers or more; --draws makes it tighter"
-        )
 
 
 def _of_images(

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from rheon.errors import DataError
 from rheon.tables.continuous import LEAST, Continuous
 from rheon.tables.flows import Architecture
+from rheon.tables.sizing import BATCH_SIZE, EMA_DECAY, LEARNING_RATE
 from rheon.training import Settings
 
 Array = NDArray[np.float64]
@@ -76,8 +77,8 @@ class FlowEstimator(BaseEstimator):
         *,
         steps: int = 500,
         minutes: float | None = None,
-        batch_size: int = 256,
-        learning_rate: float = 5e-3,
+        batch_size: int = BATCH_SIZE,
+        learning_rate: float = LEARNING_RATE,
         random_state: Any = None,
     ) -> None:
         self.steps = steps
@@ -92,7 +93,7 @@ class FlowEstimator(BaseEstimator):
             minutes=self.minutes,
             batch_size=int(self.batch_size),
             learning_rate=float(self.learning_rate),
-            ema_decay=0.995,
+            ema_decay=EMA_DECAY,
             seed=seed_of(self.random_state),
             threads=1,
         )

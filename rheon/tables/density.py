@@ -1,7 +1,8 @@
 """TableDensity: rows in their own units in, log-densities in those units and new rows out."""
 
+import sys
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -14,17 +15,26 @@ from rheon.density import Density, named
 from rheon.errors import RheonError, whole
 from rheon.tables.drawing import draw_numbers, draw_table, numbers_of
 from rheon.tables.editing import completed, read_toml
+from rheon.tables.explaining import Explained, explain
 from rheon.tables.flows import Architecture, check_name
 from rheon.tables.imputed import Imputed, impute
 from rheon.tables.member import flow_of
 from rheon.tables.mixed import HEADS
 from rheon.tables.numbers import Numbers
+from rheon.tables.ordinary import Ordinary
 from rheon.tables.reading import Table
 from rheon.tables.roles import Roles
 from rheon.tables.rows import RowDensity, density_of, new_density
 from rheon.tables.schema import Schema
+from rheon.tables.sizing import BATCH_SIZE, EMA_DECAY, LEARNING_RATE
 from rheon.tables.streaming import StreamedTable, open_table
 from rheon.training import Checkpoints, Record, Settings, Unit
+from rheon.training.threads import lent_threads
+
+_ORDINARY = 20_000
+"""Training rows whose scores are kept as quantiles, at most."""
+
+_QUANTILES = "ordinary.quantiles"
 
 
 class TableDensity(Density):
@@ -76,6 +86,8 @@ class TableDensity(Density):
         self._said = schema
         self.given = tuple(given)
         self.learned: RowDensity | None = None
+        self.ordinary: Ordinary | None = None
+        """How log p is distributed over training rows; None where a model's file does not say it."""
         self._roles: Roles | None = None
 
     @property
@@ -119,7 +131,7 @@ class TableDensity(Density):
         return self._model.unit
 
     def settings(self, **changes: Any) -> Settings:
-        defaults = {"batch_size": 512, "learning_rate": 1e-2, "ema_decay": 0.995}
+        defaults = {"batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "ema_decay": EMA_DECAY}
         return Settings(**{**defaults, **changes})
 
     def training(
@@ -133,12 +145,18 @@ class TableDensity(Density):
         self.info["settings"] = asdict(settings)
         if checkpoints is not None:
             checkpoints.identity |= self.roles.config()
-        with closing(self._records(table, settings, checkpoints)) as records:
-            for record in records:
-                if not self.history:
-                    self._note_data(len(table))
-                self.history.append(record)
-                yield record
+        self.ordinary = None
+        try:
+            with closing(self._records(table, settings, checkpoints)) as records:
+                for record in records:
+                    if not self.history:
+                        self._note_data(len(table))
+                    self.history.append(record)
+                    yield record
+        finally:  # also where it is ended early: what it has learned is then the best so far
+            if self.history and not sys.is_finalizing():
+                with suppress(RheonError), lent_threads(1):  # rows that have no score have no quantiles
+                    self.ordinary = Ordinary.of(self.log_prob(table.sample(_ORDINARY, settings.seed)))
 
     def schema_of(self, data: Any) -> Schema:
         """What training would take the columns of data to be."""
@@ -204,6 +222,25 @@ class TableDensity(Density):
         draws, seed = whole("draws", draws, 1), whole("seed", seed, 0)
         return impute(self._model, self.roles, rows, draws, seed)
 
+    def percentile(self, log_prob: np.ndarray) -> np.ndarray:
+        """The share of training rows that score as low or lower, in percent, (N,) float32."""
+        return self._ordinary.percentile(log_prob)
+
+    def threshold(self, contamination: float = 0.01) -> float:
+        """The log p below which this share of training rows lie: rows below it are anomalies."""
+        return self._ordinary.threshold(contamination)
+
+    def explain(self, rows: Any, *, columns: int = 3, seed: int = 0) -> Explained:
+        """For each row the cells that are the least to be expected given the others in it.
+
+        >>> rows = np.random.default_rng(0).normal(size=(200, 2))
+        >>> model = TableDensity().fit(rows, steps=2)
+        >>> model.explain([[0.0, 9.0]]).columns[0].tolist()
+        ['x1', 'x0']
+        """
+        columns, seed = whole("columns", columns, 1), whole("seed", seed, 0)
+        return explain(self._model, self.roles, rows, columns, seed)
+
     def is_bound(self, rows: Any) -> np.ndarray:
         """For each row whether its log_prob is a bound and not exact, (N,) bool."""
         encoding = self.roles.targets
@@ -239,6 +276,13 @@ class TableDensity(Density):
         }
 
     @property
+    def _ordinary(self) -> Ordinary:
+        self._model  # noqa: B018 - refuses before fit
+        if self.ordinary is None:
+            raise RheonError("this model does not say how its training rows scored: fit it anew for that.")
+        return self.ordinary
+
+    @property
     def _model(self) -> RowDensity:
         if self.learned is None:
             raise RheonError("this TableDensity has learned nothing yet: call fit(data) first.")
@@ -253,13 +297,16 @@ class TableDensity(Density):
         return {"kind": "table", **self.roles.config(), **self._model.config()}
 
     def _tensors(self) -> dict[str, Tensor]:
-        return {**self._model.tensors(), **self.roles.tensors()}
+        own = {} if self.ordinary is None else {_QUANTILES: self.ordinary.quantiles}
+        return {**self._model.tensors(), **self.roles.tensors(), **own}
 
     @classmethod
     def from_files(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
         """What ``save`` wrote, read by ``storage.read_model``."""
+        quantiles = tensors.pop(_QUANTILES, None)
         roles = Roles.from_files(config, tensors)
         model = cls(given=roles.given)
+        model.ordinary = None if quantiles is None else Ordinary(quantiles)
         model._roles = roles
         model.learned = density_of(roles, config, tensors)
         if isinstance(model.learned, Numbers):

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+BATCH_SIZE, LEARNING_RATE, EMA_DECAY = 512, 1e-2, 0.995
+"""Rows in a step, the peak of the rate, and how slowly the weights that are kept follow."""
+
 FEW = 2500
 """Rows below which columns may be left straight."""
 
