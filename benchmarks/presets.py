@@ -1,9 +1,11 @@
 """``python -m benchmarks.presets DATA``: what every architecture of images reaches in so many seconds.
 
-Each is trained on the same images by ``ImageDensity`` with its own settings, in wall time, and scored on
-images that it has not seen, by the same noise.
+Each is trained on the same images by ``ImageDensity`` in wall time, and scored on images of DATA that it has
+not seen, or on those of --test. Figures of different kinds (exact, bounds) stand in tables of their own. With
+--ablation the rows are two architectures with one part after another exchanged or left out.
 
-    python -m benchmarks.presets train-images-idx3-ubyte.gz --test t10k-images-idx3-ubyte.gz --seconds 60 300
+    python -m benchmarks.presets train-images-idx3-ubyte.gz --seconds 60 300
+    python -m benchmarks.presets train-images-idx3-ubyte.gz --ablation
 """
 
 import argparse
@@ -14,43 +16,53 @@ from typing import Any
 
 import numpy as np
 
-Make = Callable[[], Any]
+_COSTS = "score 1,000 | sample 1,000 | round trip |"
+"""In seconds of the processor, and in grey levels."""
+
+Make = Callable[[], tuple[Any, dict[str, Any]]]
 
 
 def main() -> None:
-    """Trains and prints one row after another, as Markdown."""
+    """Trains one row after another, and prints them as Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.presets", description=__doc__.split("\n")[0])
     parser.add_argument("data", help="images, as rheon fit takes them")
-    parser.add_argument("--test", help="images to measure on; without them a fifth of DATA is kept apart")
+    parser.add_argument("--test", help="images to measure on; unless given, some of DATA are kept apart")
     parser.add_argument("--seconds", type=float, nargs="+", default=[60.0], help="of training (default 60)")
+    parser.add_argument("--ablation", action="store_true", help="parts exchanged, in place of all presets")
     parser.add_argument("--only", nargs="*", help="rows, by name; all unless given")
-    parser.add_argument("--images", type=int, default=2000, help="test images to score (default 2000)")
+    parser.add_argument("--images", type=int, default=2000, help="images to score (default 2000)")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-    from benchmarks import common
+    from benchmarks import common, image_parts
     from rheon.images import read_images
 
-    rows = _rows()
-    names = given.only or list(rows)
-    if unknown := set(names) - set(rows):
-        parser.error(f"unknown row {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
     learn = read_images(given.data)
     if given.test:
         test = read_images(given.test, levels=learn.levels)
+        test = test.take(np.arange(min(given.images, len(test))))
     else:
-        learn, test = learn.split(0.2, 0)
-    test = test.take(np.arange(min(given.images, len(test))))
-    print(f"{learn.description}; {len(test)} test images; {common.machine(1)}\n")
-    figures = " | ".join(f"bits/dim, {seconds:g} s" for seconds in given.seconds)
-    print(f"| | parameters | images/s | {figures} | score 1,000 | sample 1,000 |")
-    print("|---|" + "--:|" * (len(given.seconds) + 4))
+        learn, test = learn.split(given.images / len(learn), 0)
+    rows = image_parts.rows() if given.ablation else _presets(learn.images.shape[1:])
+    names = given.only or list(rows)
+    if unknown := set(names) - set(rows):
+        parser.error(f"unknown row {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
+    apart = "test" if given.test else "held-out"
+    print(f"{learn.description}; {len(test):,} {apart} images; {common.machine(1)}")
+    head = None
     for name in names:
-        print(_row(name, rows[name], learn, test, given.seconds), flush=True)
+        kind, row = _row(name, rows[name], learn, test, given.seconds)
+        if kind != head:
+            head = kind
+            figures = " | ".join(f"bits/dim, {seconds:g} s" for seconds in given.seconds)
+            print(f"\n{kind}\n\n| | parameters | images/s | {figures} | {_COSTS}")
+            print("|---|" + "--:|" * (len(given.seconds) + 5))
+        print(row, flush=True)
 
 
-def _row(name: str, make: Make, learn: Any, test: Any, budgets: list[float]) -> str:
+def _row(name: str, make: Make, learn: Any, test: Any, budgets: list[float]) -> tuple[str, str]:
+    """What its figures are, and the row."""
     bits = []
     for seconds in budgets:
         model, changes = make()
@@ -59,31 +71,33 @@ def _row(name: str, make: Make, learn: Any, test: Any, budgets: list[float]) -> 
         start = time.process_time()
         bits.append(f"{model.bits_per_dim(test).mean():.3f}")
         scoring = 1000 * (time.process_time() - start) / len(test)
+    some = test.take(np.arange(min(1000, len(test))))
     start = time.process_time()
-    model.sample(1000, seed=0)
-    sampling = time.process_time() - start
-    size = sum(weight.numel() for weight in model.fitted.parameters())
-    pace = f"{model.history[-1].rows_per_second:.0f}"
-    return f"| {name} | {size:,} | {pace} | {' | '.join(bits)} | {scoring:.2f} s | {sampling:.2f} s |"
+    model.sample(len(some), seed=0)
+    sampling = 1000 * (time.process_time() - start) / len(some)
+    trip = model.round_trip_error(some)
+    size = sum(weight.numel() for weight in model.parts.parameters())
+    # Before the validation at the end, which is no part of the budget.
+    pace = f"{model.history[-2:][0].rows_per_second:.0f}"
+    costs = f"{scoring:.1f} s | {sampling:.1f} s | {trip:.0e}"
+    return model.likelihood(), f"| {name} | {size:,} | {pace} | {' | '.join(bits)} | {costs} |"
 
 
-def _rows() -> dict[str, Make]:
-    """Name → a new model and what of its settings is changed."""
+def _presets(shape: tuple[int, ...]) -> dict[str, Make]:
+    """Name → a new model and what of its settings is changed; those of one kind of figure together."""
+    from benchmarks.image_parts import SMALL
     from rheon import ImageDensity
 
-    def named(name: str, **changes: Any) -> Make:
-        return lambda: (ImageDensity(name), changes)
+    def named(name: str, noise: str = "uniform", **changes: Any) -> Make:
+        return lambda: (ImageDensity(name, dequantise=noise), changes)
 
+    real = ("glow", "realnvp", "spline", "nice")
+    if tuple(shape) == (3, 32, 32):
+        real += ("realnvp_cifar10", "realnvp_imagenet32")
     return {
-        "image_flow": named("image_flow"),
-        "image_flow without averaged weights": named("image_flow", ema_decay=0.0),
-        "image_flow, batches of 64": named("image_flow", batch_size=64),
-        "image_flow, learning rate 3e-3": named("image_flow", learning_rate=3e-3),
-        "glow": named("glow", batch_size=16),
-        "realnvp": named("realnvp"),
-        "realnvp, batches of 16": named("realnvp", batch_size=16),
-        "spline": named("spline"),
-        "nice": named("nice"),
+        **{name: named(name) for name in ("image_flow", "image_flow_base", "image_flow_large")},
+        **{name: named(name, **SMALL) for name in real},
+        **{f"{name}, learned noise": named(name, "learned", **SMALL) for name in ("glow", "realnvp")},
     }
 
 
