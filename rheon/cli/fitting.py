@@ -15,7 +15,7 @@ from rheon.cli.console import note, say
 from rheon.cli.data import Data, notes, read, schema_lines
 from rheon.cli.figures import figures
 from rheon.cli.interrupt import EndOnSignal
-from rheon.cli.kinds import Model, architecture, noun, parameters, rows_of
+from rheon.cli.kinds import Model, architecture, device, noun, parameters, rows_of
 from rheon.cli.pictures import pictures
 from rheon.cli.progress import progress, told
 from rheon.cli.run import Run
@@ -154,6 +154,10 @@ class Fit:
         went_on_after = checkpoints.step or 0
         last = checkpoints.step if self.finish else None
         threads = f"{first.threads} thread{'s' * (first.threads > 1)}"
+        place = device(model)
+        model.info["training"] = {"device": place}
+        if place != "cpu":
+            threads = f"on {place}, {threads}"
         learn, choose = rows_of(model.info["data"])
         say(
             f"{architecture(model)}, {parameters(model):,} parameters, {threads}, at most {_budget(settings)}"
@@ -193,6 +197,7 @@ class Fit:
             f"{noun(model)}_per_second": round(last.rows_per_second, 1),
             "parameters": parameters(model),
             "threads": last.threads,
+            **model.info["training"],
             "budget": _budget(settings),
             "test_share": self.asked.test_share,
         }

@@ -18,8 +18,17 @@ def noun(model: Model) -> str:
 
 def parameters(model: Model) -> int:
     """How many numbers it learns."""
+    return sum(p.numel() for p in _weights(model) if p.requires_grad)
+
+
+def device(model: Model) -> str:
+    """Where its weights are."""
+    return str(_weights(model)[0].device)
+
+
+def _weights(model: Model) -> list[nn.Parameter]:
     parts: Sequence[nn.Module] = [model.parts] if isinstance(model, ImageDensity) else model.parts
-    return sum(p.numel() for part in parts for p in part.parameters() if p.requires_grad)
+    return [p for part in parts for p in part.parameters()]
 
 
 def architecture(model: Model) -> str:

@@ -60,7 +60,7 @@ class Features:
     def of_codes(self, codes: Tensor) -> list[Tensor]:
         """The features of each code, (N, m_j) each."""
         return [
-            table[torch.where(codes[:, j] < 0, len(table) - 1, codes[:, j])]
+            table.to(codes.device)[torch.where(codes[:, j] < 0, len(table) - 1, codes[:, j])]
             for j, table in enumerate(self.codes)
         ]
 

@@ -89,7 +89,9 @@ class Member(nn.Module):
         parts = [*self._features.of_codes(codes), given]
         if self._states:
             columns = [
-                torch.ones(len(codes)) if state is None else (codes[:, state] == 0).float()
+                torch.ones(len(codes), device=codes.device)
+                if state is None
+                else (codes[:, state] == 0).float()
                 for state in self._states
             ]
             parts.insert(0, torch.stack(columns, 1))

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from rheon.errors import ModelError, RheonError
 from rheon.training.checkpoint import checkpoints_in, read_checkpoint, remove_parts, write_checkpoint
-from rheon.training.identity import as_json, differences, versions
+from rheon.training.identity import as_json, choices, differences, versions
 from rheon.training.log import Log
 from rheon.training.record import Record
 from rheon.training.settings import Settings
@@ -139,7 +139,7 @@ class Checkpoints:
                 other data or settings.
             ModelError: it holds checkpoints, and none is whole.
         """
-        self.identity = as_json({**asdict(settings), **self.identity})
+        self.identity = as_json({**choices(settings), **self.identity})
         self._log.unit = self.unit
         self._take()
         saved = self._newest()

@@ -42,11 +42,12 @@ class Lowered(Bijection):
         return self.bijection.latent_shapes(event_shape)
 
 
-def as_trained(flow: nn.Module, settings: Settings) -> nn.Module:
+def as_trained(flow: nn.Module, settings: Settings, device: torch.device | None = None) -> nn.Module:
     """The flow by ``settings.memory`` and ``settings.precision``: another module of the same weights.
 
-    Only its gradients are to be taken by it. The flow itself is what is validated and kept, in its own
-    precision, so that the density that comes out of training is exact whatever it was trained with.
+    Only its gradients are to be taken by it, on ``device`` (unless told, where it is). The flow itself is
+    what is validated and kept, in its own precision, so that the density that comes out of training is exact
+    whatever it was trained with.
 
     Raises:
         RheonError: memory or precision are not the usual ones, and the module is no :class:`~rheon.Flow`; or
@@ -63,19 +64,19 @@ def as_trained(flow: nn.Module, settings: Settings) -> nn.Module:
     if settings.memory != "store":
         bijection = _KEEPING[settings.memory](bijection)
     if settings.precision == "bfloat16":
-        _check_bfloat16(flow)
+        _check_bfloat16(flow, device)
         bijection = Lowered(bijection)
     return Flow(bijection, flow.base, flow.event_shape, flow.context_features)
 
 
-def _check_bfloat16(flow: Flow) -> None:
+def _check_bfloat16(flow: Flow, device: torch.device | None) -> None:
     weight = next(flow.parameters())
     if flow.base.dtype != torch.float32 or weight.dtype != torch.float32:
         raise RheonError(
             f"precision='bfloat16' is for flows in float32, this one is {flow.base.dtype}: leave precision "
             "as it is, or convert the flow with .float()."
         )
-    on_x86 = weight.device.type == "cpu" and platform.machine() in ("x86_64", "AMD64")
+    on_x86 = (device or weight.device).type == "cpu" and platform.machine() in ("x86_64", "AMD64")
     if on_x86 and not torch.cpu._is_avx512_bf16_supported():
         warnings.warn(
             "this processor has no bfloat16 arithmetic: precision='bfloat16' is slower here than float32.",

@@ -3,12 +3,15 @@
 import json
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from hashlib import sha256
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 import torch
+
+from rheon.training.settings import Settings
 
 
 def fingerprint(array: np.ndarray) -> str:
@@ -25,6 +28,15 @@ def fingerprint(array: np.ndarray) -> str:
 def as_json(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts as they come back from JSON: tuples as lists, say, so that both can be compared."""
     return json.loads(json.dumps(facts, default=str))
+
+
+def choices(settings: Settings) -> dict[str, Any]:
+    """The settings that a run must keep: all but the device, since a run may go on elsewhere.
+
+    >>> choices(Settings(device="cpu")) == choices(Settings())
+    True
+    """
+    return {name: value for name, value in asdict(settings).items() if name != "device"}
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -9,11 +9,13 @@ was never interrupted.
 import sys
 from collections.abc import Generator
 
+import torch
 from torch import nn
 
 from rheon.errors import RankLostError, RheonError
 from rheon.training.checkpoints import Checkpoints, Nowhere
 from rheon.training.compiled import Compiled
+from rheon.training.device import chosen_device
 from rheon.training.economy import as_trained
 from rheon.training.record import Record
 from rheon.training.run import Run
@@ -33,8 +35,8 @@ def train(
 
     However training ends (budget, early stop, ``close()``, an exception), the flow then is in evaluation mode
     and holds the averaged weights that validated best, or the last averaged ones if none were validated.
-    Until then it is in training mode and holds the current weights, in memory that they share: they may be
-    read, but neither replaced nor moved.
+    Until then it is in training mode and on the device of ``settings.device``, and holds the current weights,
+    in memory that they share: they may be read, but neither replaced nor moved.
 
     With ``checkpoints`` the run saves itself now and then. One that finds itself there goes on: it yields
     the records of the steps that were made, and then makes the others, as if it had never been interrupted.
@@ -44,7 +46,8 @@ def train(
     with the same arguments and takes its part of every batch; the first alone writes checkpoints.
 
     At every yield the thread count and the global random state are the caller's. The same seed, budget in
-    steps and number of threads give the same bits.
+    steps and number of threads give the same bits on the same machine. On any device rows and their noise are
+    the same; what layers draw (dropout) and rounding are the device's own.
 
     Args:
         flow: module with flow(x, context) = log p(x), shape (B,), in nats.
@@ -54,9 +57,9 @@ def train(
         checkpoints: where to save the run and to go on from, or None.
 
     Raises:
-        RheonError: a source is empty, nothing can be trained, or not by these settings, or (at the first
-            step) log p has a wrong shape, or the checkpoints are of another run, or several processes train
-            a flow with running statistics, or one of them has ended.
+        RheonError: a source is empty, nothing can be trained, or not by these settings (their device is not
+            there, say), or (at the first step) log p has a wrong shape, or the checkpoints are of another
+            run, or several processes train a flow with running statistics, or one of them has ended.
         DivergedError: after the last record, where loss or gradient were not finite time and again, though
             the last good state was restored with half the step size three times.
 
@@ -82,10 +85,11 @@ def train(
         raise RheonError("the validation source has no rows: give some, or None")
     if not any(p.requires_grad for p in flow.parameters()):
         raise RheonError("the flow has no parameters to train")
-    trained = as_trained(flow, settings)
+    device = chosen_device(settings.device, next(flow.parameters()).device)
+    trained = as_trained(flow, settings, device)
     if settings.compile:
         trained = Compiled(trained)
-    return _steps(flow, trained, source, validation, settings, checkpoints or Nowhere())
+    return _steps(flow, trained, source, validation, settings, device, checkpoints or Nowhere())
 
 
 def _steps(
@@ -94,9 +98,10 @@ def _steps(
     source: Source,
     validation: Source | None,
     settings: Settings,
+    device: torch.device,
     checkpoints: Checkpoints | Nowhere,
 ) -> Generator[Record, None, None]:
-    run = Run(flow, trained, source, validation, settings)
+    run = Run(flow, trained, source, validation, settings, device)
     if run.together.count > 1:
         checkpoints = Shared(checkpoints, run.together)
     state, noted = None, 0
@@ -124,4 +129,5 @@ def _steps(
             if state is not None:
                 state.weights.release(state.watch.best)
             flow.eval()
+            run.leave()
             checkpoints.close()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from rheon.errors import RheonError
 from rheon.training.budget import Budget
 from rheon.training.checkpoints import Checkpoints, Nowhere, Saved
+from rheon.training.device import on_device
 from rheon.training.fault import find_fault
 from rheon.training.order import order_of
 from rheon.training.processes import Alone, ranks
@@ -27,6 +28,7 @@ class Run:
         flow: what is trained.
         trained: the same weights as a step goes through them.
         source, validation, settings: as :func:`rheon.training.train` takes them.
+        device: where it is trained; the flow is there between ``begin`` and ``leave``.
 
     Attributes:
         together: the processes that train together.
@@ -39,20 +41,22 @@ class Run:
         source: Source,
         validation: Source | None,
         settings: Settings,
+        device: torch.device,
     ) -> None:
         self.together = ranks()
         self._flow, self._trained = flow, trained
-        self._source, self._validation = source, validation
+        self._home, self._device = next(flow.parameters()).device, device
+        self._source = on_device(source, device)
+        self._validation = None if validation is None else on_device(validation, device)
         self._settings = settings
         self._budget = Budget(settings)
-        self._device = next(flow.parameters()).device
-        self._order = order_of(source, settings.batch_size, settings.seed, self._device)
+        self._order = order_of(source, settings.batch_size, settings.seed)
         self._expect = getattr(source, "expect", None)
 
     def begin(self, checkpoints: Checkpoints | Nowhere) -> tuple[State, Saved | None]:
         """The state before the first step, and what there is to go on from, to be put into it."""
         flow, settings = self._flow, self._settings
-        flow.train()
+        flow.to(self._device).train()
         with lent_global_rng(settings.seed, 0, self._device):
             with lent_threads(1):  # the same bits whatever the caller's number
                 moved = _initialise(flow, *self._batch(0))
@@ -65,6 +69,10 @@ class Run:
         state = State(flow, moved, self._validation, settings, self._budget, threads, self.together)
         self._budget.begin_steps()
         return state, saved
+
+    def leave(self) -> None:
+        """Brings the flow back to where it was."""
+        self._flow.to(self._home)
 
     def step(self, state: State) -> Record:
         """Takes the step that follows."""
@@ -104,7 +112,7 @@ class Run:
         return rows
 
     def _draw(self, step: int) -> tuple[Tensor, torch.Generator]:
-        return self._order.rows(step), step_generator(self._settings.seed, step, self._device)
+        return self._order.rows(step), step_generator(self._settings.seed, step)
 
     def _fault(self, step: int) -> str | None:
         """What is not finite in the batch of a step."""

@@ -5,6 +5,7 @@ sense for ten seconds and for ten hours.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
@@ -42,6 +43,8 @@ class Settings:
         patience: share of the budget without a better validation that ends training; None: never.
         seed: of everything that is random.
         threads: number of CPU threads, or "auto": measured before the first step.
+        device: "auto" (a GPU if there is one), "cpu", "cuda" or one of several, "cuda:1". The flow is moved
+            there and back again. A run may go on on another device, though not to the same bits.
 
     Raises:
         RheonError: a value is out of range, or both steps and minutes are given.
@@ -70,6 +73,7 @@ class Settings:
     patience: float | None = 0.3
     seed: int = 0
     threads: int | Literal["auto"] = "auto"
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.minutes is not None:
@@ -145,5 +149,9 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a share of the budget, above 0, at most 1, or None",
     ),
     "seed": (lambda v: _whole(v, 0), "a whole number, 0 or above"),
+    "device": (
+        lambda v: isinstance(v, str) and re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", v) is not None,
+        '"auto", "cpu", "cuda" or "cuda:0", "cuda:1", …',
+    ),
     "threads": (lambda v: v == "auto" or _whole(v, 1), 'a whole number, at least 1, or "auto"'),
 }

@@ -1,11 +1,10 @@
 """The checkpoints of a run of several processes: the first one's, of which it tells the others."""
 
 import json
-from dataclasses import asdict
 
 from rheon.errors import RheonError
 from rheon.training.checkpoints import Checkpoints, Nowhere, Saved
-from rheon.training.identity import as_json, differences
+from rheon.training.identity import as_json, choices, differences
 from rheon.training.processes import Alone
 from rheon.training.record import Record
 from rheon.training.settings import Settings
@@ -76,4 +75,4 @@ class Shared(Nowhere):
             self._own.close()
 
     def _identity(self, settings: Settings) -> dict:
-        return as_json({**asdict(settings), **self._own.identity})
+        return as_json({**choices(settings), **self._own.identity})

@@ -16,7 +16,7 @@ class Source(Protocol):
     """N rows that can be fetched by index, as the flow wants them.
 
     ``batch`` is pure: the same rows and the same generator state give the same bits. The row indices and the
-    generator are on the flow's device, and x and context must be; data that fit are best kept there. Anything
+    generator are on the CPU, wherever the flow is trained; x and context are moved to it. Anything
     random about a batch (dequantisation, jitter, flips) is drawn from the generator. A source that takes long
     to fetch rows may have ``expect(rows, generator)``: it is told what the next ``batch`` will be asked for,
     to begin while the step at hand is computed.
@@ -93,10 +93,21 @@ class Rows:
     def __len__(self) -> int:
         return len(self._x)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of x and context."""
+        return self._x.nbytes + (0 if self._context is None else self._context.nbytes)
+
+    def to(self, device: torch.device | str) -> "Rows":
+        """The same rows, kept on a device."""
+        context = None if self._context is None else self._context.to(device)
+        return Rows(self._x.to(device), context, self._noise, self.columns)
+
     def batch(self, rows: Tensor, generator: torch.Generator) -> Encoded:
         """Copies of the rows, with the noise of this draw."""
+        rows = rows.to(self._x.device)
         x = self._x.index_select(0, rows)
         if self._noise:
-            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-            x.add_(noise, alpha=self._noise)
+            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=generator.device)
+            x.add_(noise.to(x.device), alpha=self._noise)
         return x, None if self._context is None else self._context.index_select(0, rows)

@@ -107,16 +107,16 @@ class Watch:
 def mean_nats(flow: nn.Module, source: Source, chunk: int, seed: int, ranks: Alone | None = None) -> float:
     """Mean of -log p over all rows of a source, in nats per row, summed in float64.
 
-    Rows go through in fixed chunks, and the noise of a chunk depends on the seed and its place alone, so two
-    calls differ by the weights and nothing else. Several processes take chunks in turn.
+    The source gives batches on the flow's device. Rows go through in fixed chunks, and the noise of a chunk
+    depends on the seed and its place alone, so two calls differ by the weights and nothing else. Several
+    processes take chunks in turn.
     """
     ranks = ranks or Alone()
-    device = next(flow.parameters()).device
-    total = torch.zeros((), dtype=torch.float64, device=device)
+    total = torch.zeros((), dtype=torch.float64, device=next(flow.parameters()).device)
     for place, start in enumerate(range(0, len(source), chunk)):
         if place % ranks.count != ranks.rank:
             continue
-        rows = torch.arange(start, min(start + chunk, len(source)), device=device)
-        x, context = source.batch(rows, generator_for(seed, Stream.VALIDATION, place, device))
+        rows = torch.arange(start, min(start + chunk, len(source)))
+        x, context = source.batch(rows, generator_for(seed, Stream.VALIDATION, place))
         total -= flow(x, context).sum(dtype=torch.float64)
     return float(ranks.sum(total)) / len(source)
