@@ -12,6 +12,10 @@ from rheon.estimators.learned import Array, FlowEstimator
 from rheon.estimators.surprise import Surprise
 
 
+_AMONG_OUTLIERS = 5
+"""The neighbour that distances go to where outliers may be among the rows learned from, in small groups."""
+
+
 class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     """Tells rows that are unlike those it was fitted to.
 
@@ -20,8 +24,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     rows that are scored.
 
     Args:
-        contamination: the share of the rows fitted to that count as outliers, above 0 and at most 0.5;
-            "auto" is one in a hundred.
+        contamination: the share of the rows fitted to that are outliers, above 0 and at most 0.5; "auto": all
+            are ordinary, of which one in a hundred counts as an outlier.
         steps: budget of training of each flow, in optimiser steps: the same seed gives the same bits.
         minutes: budget in minutes of wall time, for all of them, in place of ``steps``.
         batch_size: rows per step.
@@ -61,7 +65,8 @@ class FlowOutlierDetector(OutlierMixin, FlowEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learns from rows X, (N, D), of which N is at least 10; y is not looked at."""
         rows, share = self._learn_from(X), _share(self.contamination, auto=0.01)
-        self.surprise_ = Surprise(rows, self._settings())
+        neighbour = 1 if self.contamination == "auto" else _AMONG_OUTLIERS
+        self.surprise_ = Surprise(rows, self._settings(), neighbour)
         self.offset_ = float(np.percentile(-self.surprise_(rows), 100 * share))
         return self
 
@@ -124,7 +129,7 @@ class PyODFlowDetector(FlowEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learns from rows X, (N, D), of which N is at least 10; y is not looked at."""
         rows, share = self._learn_from(X), _share(self.contamination)
-        self.surprise_ = Surprise(rows, self._settings())
+        self.surprise_ = Surprise(rows, self._settings(), _AMONG_OUTLIERS)
         self.decision_scores_ = self.surprise_(rows)
         self.threshold_ = float(np.percentile(self.decision_scores_, 100 * (1 - share)))
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)

@@ -1,9 +1,9 @@
 """How unlike the rows that it has learned from a row is, in three ways taken together.
 
-    S(x) = -Σ_k w_k log p_k(x),    p_k(x) = share of ordinary rows that are as surprising as x in the way k
+    S(x) = -Σ_k log p_k(x),    p_k(x) = share of ordinary rows that are as surprising as x in the way k
 
-The ways: -log p of volume-preserving flows, -log p of a Gaussian mixture, the distance to the fifth nearest
-row. They see a large, a middle and a small scale of the density. "Ordinary" are the rows learned from, each
+The ways: -log p of volume-preserving flows, -log p of a Gaussian mixture, the distance to the nearest row,
+or to the fifth nearest. They see a large, a middle and a small scale of the density. "Ordinary" are the rows learned from, each
 judged by what has not seen it. Ranks let no way drown the others, whatever its units and tails.
 """
 
@@ -28,15 +28,11 @@ _FOLDS = 4
 _MANY = 2000
 """Rows from which two of the four folds are left out in turn, in place of all: there is more to judge by."""
 
-_NEIGHBOURS = 5
 _ENOUGH = 10_000
 """Rows among which neighbours are looked for."""
 
 _RIDGES = (1e-2, 1e-3, 1e-1)
 """Of the mixture: wide before narrow, since columns of whole numbers are nearly singular."""
-
-_WEIGHTS = (1.0, 1.0, 0.5)
-"""Of the ways: two densities and a distance, which counts half."""
 
 _TAIL = 0.1
 """Beyond every ordinary row p falls by this power of the distance: little, so that no way drowns others."""
@@ -48,6 +44,12 @@ _NOISE = 0.1
 class Surprise:
     """S(x), learned from rows (N, D), of which some columns vary.
 
+    Args:
+        rows: (N, D).
+        settings: of the training of each flow.
+        neighbour: to which the distance is: 1, the nearest, where all rows are ordinary; later ones where some
+            may be outliers, which are near one another.
+
     A column that does not vary has p = 1 / (N + 1) for any other value: the rule of succession.
 
     References: Dinh, Krueger, Bengio, *NICE*, 2015, arXiv:1410.8516, for the flows; Fisher, *Statistical
@@ -55,7 +57,8 @@ class Surprise:
     *Efficient algorithms for mining outliers from large data sets*, 2000, for the distance.
     """
 
-    def __init__(self, rows: Array, settings: Settings) -> None:
+    def __init__(self, rows: Array, settings: Settings, neighbour: int = 1) -> None:
+        self.neighbour = neighbour
         self.varies, self.values, self.n = varying(rows), rows[0].copy(), len(rows)
         with lent_threads(1):
             y = rows[:, self.varies]
@@ -80,14 +83,14 @@ class Surprise:
                     for flow, order, (_, left_out) in zip(self.flows, self.orders, folds, strict=True)
                 ]
             )
-            near = self._distance(self.near, _NEIGHBOURS + 1)
+            near = self._distance(self.near)
         self.ordinary = [np.sort(ways.numpy()) for ways in (-flows, -beside[~beside.isnan()], near)]
 
     def __call__(self, rows: Array) -> Array:
         """S of rows (N, D): (N,), 0 or above. A row's bits do not depend on the others."""
         total = np.log(self.n + 1) * (rows[:, ~self.varies] != self.values[~self.varies]).sum(1)
-        for weight, ordinary, way in zip(_WEIGHTS, self.ordinary, self.ways(rows), strict=True):
-            total = total + weight * _surprisal(ordinary, way)
+        for ordinary, way in zip(self.ordinary, self.ways(rows), strict=True):
+            total = total + _surprisal(ordinary, way)
         return total
 
     def ways(self, rows: Array) -> list[Array]:
@@ -95,15 +98,17 @@ class Surprise:
         z = torch.from_numpy((rows[:, self.varies] - self.mean) / self.scale)
         flows = [_in_tiles(flow, z[:, order]) for flow, order in zip(self.flows, self.orders, strict=True)]
         mixture = _in_tiles(self.mixture.log_prob, z, torch.float64)
-        distance = self._distance(z, _NEIGHBOURS)
+        distance = self._distance(z)
         return [way.numpy() for way in (-torch.stack(flows).mean(0), -mixture, distance)]
 
-    def _distance(self, z: Tensor, k: int) -> Tensor:
-        """log of the distance to the k-th nearest of the rows that are kept."""
-        k = min(k, len(self.near))
+    def _distance(self, z: Tensor) -> Tensor:
+        """log of the distance to the k-th nearest of the rows that are kept, one copy of itself left out."""
+        k = self.neighbour
 
         def distance(part: Tensor) -> Tensor:
-            return torch.cdist(part, self.near).topk(k, largest=False).values[:, -1]
+            nearest = torch.cdist(part, self.near).topk(k + 1, largest=False).indices
+            exact = (part[:, None] - self.near[nearest]).square().sum(2).sqrt().sort(1).values
+            return torch.where(exact[:, 0] == 0, exact[:, k], exact[:, k - 1])
 
         return torch.log(_in_tiles(distance, z, torch.float64, 256) + 1e-6)
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from scipy.spatial import KDTree
 
 from rheon.estimators.surprise import Surprise, _surprisal
@@ -16,21 +17,27 @@ def test_a_rank_becomes_a_surprisal():
     assert (np.diff(_surprisal(ordinary, np.linspace(-1, 200, 999))) >= 0).all()
 
 
-def test_the_distance_is_to_the_fifth_nearest(rows):
-    surprise = Surprise(rows, SETTINGS)
+@pytest.mark.parametrize("k", [1, 5])
+def test_the_distance_is_to_the_neighbour_that_is_told(rows, k):
+    surprise = Surprise(rows, SETTINGS, k)
     new = np.random.default_rng(0).normal(size=(50, 2))
     z, near = (new - rows.mean(0)) / rows.std(0), (rows - rows.mean(0)) / rows.std(0)
-    np.testing.assert_allclose(surprise.ways(new)[2], np.log(KDTree(near).query(z, 5)[0][:, -1] + 1e-6))
+    distance = KDTree(near).query(z, [k])[0][:, 0]
+    np.testing.assert_allclose(surprise.ways(new)[2], np.log(distance + 1e-6))
+
+
+def test_a_row_is_no_neighbour_of_itself(rows):
+    rows = np.concatenate((rows, rows[:3]))  # three come twice
+    found = Surprise(rows, SETTINGS).ways(rows)[2]
+    near = (rows - rows.mean(0)) / rows.std(0)
+    np.testing.assert_allclose(found, np.log(KDTree(near).query(near, 2)[0][:, 1] + 1e-6), atol=1e-6)
+    assert (np.flatnonzero(found == np.log(1e-6)) == [0, 1, 2, 600, 601, 602]).all()
 
 
 def test_rows_are_ordinary_by_what_has_not_seen_them(rows):
     surprise = Surprise(rows, SETTINGS)
     assert [len(ways) for ways in surprise.ordinary] == [600, 600, 600]
-    # A row is nearest to itself, which must not count.
-    near = (rows - rows.mean(0)) / rows.std(0)
-    np.testing.assert_allclose(
-        surprise.ordinary[2], np.sort(np.log(KDTree(near).query(near, 6)[0][:, -1] + 1e-6))
-    )
+    np.testing.assert_array_equal(surprise.ordinary[2], np.sort(surprise.ways(rows)[2]))
 
 
 def test_another_value_where_none_was_seen_costs_what_succession_says(rows):
