@@ -16,7 +16,7 @@ import torch
 from rheon.architectures import tabular
 from rheon.bijections import Composition, LULinear
 from rheon.flow import Flow
-from rheon.tables.floor import Mixture, flow_weight
+from rheon.tables.floor import Floor, flow_weight
 from rheon.tables.folds import Folds, Members, fold_of_each
 from rheon.tables.preprocessing import Preprocessing
 from rheon.tables.sizing import FOLDS, MANY, network, smoothing
@@ -44,7 +44,7 @@ VARIANTS = {
     "no noise": Parts(noise=False),
     "dropout 0.2": Parts(dropout=True),
     "no averaged weights": Parts(averaging=False),
-    "no mixture": Parts(floor=False),
+    "no mixtures": Parts(floor=False),
 }
 
 
@@ -92,12 +92,13 @@ def judged(rows: np.ndarray, parts: Parts, settings: Settings) -> float:
         pass
     with torch.no_grad():
         ours = torch.cat([flow(z[part]).double() for flow, (_, part) in zip(flows, folds, strict=True)])
-    log_det = preprocessing.forward(y[left_out])[1]
+    ours += preprocessing.forward(y[left_out])[1]
     if not parts.floor:
-        return float((ours + log_det).mean())
-    beside = Mixture.fit(z, folds, settings.seed)[1][left_out]
+        return float(ours.mean())
+    spaces = [preprocessing] if n >= MANY else [preprocessing, Preprocessing.fit(y, curved=False)]
+    beside = Floor.fit(y, spaces, fold, settings.seed, n >= MANY)[1]
     w = flow_weight(ours, beside)
-    return float((torch.logaddexp(ours + np.log(w), beside + np.log1p(-w)) + log_det).mean())
+    return float(torch.logaddexp(ours + np.log(w), beside + np.log1p(-w)).mean())
 
 
 def _without_mixing(flow: Flow) -> Flow:

@@ -11,7 +11,6 @@ from rheon.errors import RheonError
 from rheon.estimators.learned import Array, FlowEstimator
 from rheon.estimators.surprise import Surprise
 
-
 _AMONG_OUTLIERS = 5
 """The neighbour that distances go to where outliers may be among the rows learned from, in small groups."""
 

@@ -3,8 +3,9 @@
     S(x) = -Σ_k log p_k(x),    p_k(x) = share of ordinary rows that are as surprising as x in the way k
 
 The ways: -log p of volume-preserving flows, -log p of a Gaussian mixture, the distance to the nearest row,
-or to the fifth nearest. They see a large, a middle and a small scale of the density. "Ordinary" are the rows learned from, each
-judged by what has not seen it. Ranks let no way drown the others, whatever its units and tails.
+or to the fifth nearest. They see a large, a middle and a small scale of the density. "Ordinary" are the rows
+learned from, each judged by what has not seen it. Ranks let no way drown the others, whatever its units and
+tails.
 """
 
 from dataclasses import replace
@@ -16,10 +17,11 @@ import torch
 from torch import Tensor
 
 from rheon.architectures import build, nice
+from rheon.estimators.clusters import clusters
 from rheon.estimators.learned import Array, varying
 from rheon.flow import Flow
 from rheon.storage import load_module
-from rheon.tables.floor import Mixture
+from rheon.tables.mixture import Mixture
 from rheon.tables.tiles import TILE, filled
 from rheon.training import Rows, Settings, train
 from rheon.training.threads import lent_threads
@@ -30,9 +32,6 @@ _MANY = 2000
 
 _ENOUGH = 10_000
 """Rows among which neighbours are looked for."""
-
-_RIDGES = (1e-2, 1e-3, 1e-1)
-"""Of the mixture: wide before narrow, since columns of whole numbers are nearly singular."""
 
 _TAIL = 0.1
 """Beyond every ordinary row p falls by this power of the distance: little, so that no way drowns others."""
@@ -47,8 +46,8 @@ class Surprise:
     Args:
         rows: (N, D).
         settings: of the training of each flow.
-        neighbour: to which the distance is: 1, the nearest, where all rows are ordinary; later ones where some
-            may be outliers, which are near one another.
+        neighbour: to which the distance is: 1, the nearest, where all rows are ordinary; later ones where
+            some may be outliers, which are near one another.
 
     A column that does not vary has p = 1 / (N + 1) for any other value: the rule of succession.
 
@@ -71,7 +70,7 @@ class Surprise:
             fold = torch.from_numpy(rng.permutation(len(z)) % _FOLDS)
             folds = [((fold != k).nonzero()[:, 0], (fold == k).nonzero()[:, 0]) for k in range(members)]
             self.near = z[torch.from_numpy(rng.permutation(len(z))[:_ENOUGH])]
-            self.mixture, beside = Mixture.fit(z, folds, settings.seed, _RIDGES)
+            self.mixture, beside = clusters(z, folds, settings.seed)
             self.orders = [torch.from_numpy(rng.permutation(z.shape[1])) for _ in folds]
             self.flows = [
                 _flow(z[:, order].float(), *rows_of, settings)

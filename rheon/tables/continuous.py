@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rheon.errors import DataError, RheonError
 from rheon.flow import Flow
-from rheon.tables.floor import Mixture
+from rheon.tables.floor import Floor
 from rheon.tables.flows import Architecture, check_name, new_flows
 from rheon.tables.folds import Members, fold_of_each
 from rheon.tables.preparing import prepare
@@ -28,23 +28,23 @@ from rheon.training.threads import lent_threads
 LEAST = 10
 """Rows to learn from, at least."""
 
-_SHARE = 0.92
-"""Of the minutes, for the training of the flows."""
+_SHARE, _SHARE_OF_FOLDS = 0.92, 0.86
+"""Of the minutes, for the training of the flows: the rest is what preprocessing and mixtures take."""
 
 
 class Continuous:
-    """p(y | context) of real columns y, by flows on preprocessed columns and a mixture beside them.
+    """p(y | context) of real columns y, by flows on preprocessed columns and mixtures beside them.
 
-        log p(y) = log( w / M Σ_m p_m(z) + (1 - w) p_mixture(z) ) + log|det ∂z/∂y|
+        log p(y) = log( w / M Σ_m p_m(z) |det ∂z/∂y| + (1 - w) p_mixtures(y) )
 
     z are the columns as :class:`~rheon.tables.preprocessing.Preprocessing` makes them. Below 6,000 rows there
     are M = 5 flows, each of which learns from four fifths of the rows and is judged by the others, so that
     every row takes part in both; from there on one flow, with a tenth of the rows to judge it. w is what
-    makes the rows judged by most probable.
+    makes the rows judged by most probable. The mixtures are a :class:`~rheon.tables.floor.Floor`.
 
     Args:
         architecture: ``"tabular"`` for all of this. Any other name of :mod:`rheon.architectures` that takes
-            vectors, or function of D that returns a :class:`~rheon.Flow`: one flow, and no mixture.
+            vectors, or function of D that returns a :class:`~rheon.Flow`: one flow, and no mixtures.
 
     >>> y = np.random.default_rng(0).normal(size=(200, 2))
     >>> density = Continuous()
@@ -62,7 +62,7 @@ class Continuous:
         """How many rows there are to learn from, and how many to judge by."""
         self.weight = 1.0
         """w, the weight of the flows."""
-        self.mixture: Mixture | None = None
+        self.floor: Floor | None = None
         self.preprocessing: Preprocessing | None = None
         self.given: Preprocessing | None = None
         """What the context goes through, where there is one."""
@@ -115,7 +115,7 @@ class Continuous:
             ready = prepare(y, context, fold, default and context is None, settings.seed)
         self.preprocessing, self.given = ready.preprocessing, ready.given_preprocessing
         self.log_det, self.rows = ready.log_det, ready.rows
-        self.mixture, self.weight = None, 1.0
+        self.floor, self.weight = None, 1.0
         (n, d), m = ready.z.shape, 0 if ready.given is None else ready.given.shape[1]
         self.flows = new_flows(self.architecture, n, d, m, len(ready.folds), settings.seed)
         if checkpoints is not None:
@@ -128,8 +128,8 @@ class Continuous:
             }
             checkpoints.unit = self.unit
         if settings.minutes is not None:
-            # The rest is what preprocessing and mixture take. A fixed share: the same where a run goes on.
-            settings = replace(settings, minutes=_SHARE * settings.minutes)
+            share = _SHARE if len(self.flows) == 1 else _SHARE_OF_FOLDS  # fixed: the same where a run goes on
+            settings = replace(settings, minutes=share * settings.minutes)
         members = Members(self.flows)
         learn: Source = ready.source(learn=True, noise=smoothing(len(y)) if default else 0.0)
         if table is not None:
@@ -142,7 +142,7 @@ class Continuous:
             if not sys.is_finalizing():
                 members.eval()
                 with lent_threads(1):
-                    self.mixture, self.weight = ready.weigh(self.flows)
+                    self.floor, self.weight = ready.weigh(self.flows)
 
     def _encode(self, table: Table) -> Encoded:
         """Rows to learn from, and the one member that they are for."""
@@ -167,12 +167,12 @@ class Continuous:
         given = self._context(context)
         narrow = z.float()
         parts = [flow(narrow, given).double() for flow in flows]
-        log_p = torch.stack(parts).logsumexp(0) - np.log(len(flows))
-        if self.mixture is not None:
-            # Both are there in every far corner: a flow that gives no number leaves the mixture's.
-            beside = self.mixture.log_prob(z) + np.log1p(-self.weight)
+        log_p = torch.stack(parts).logsumexp(0) - np.log(len(flows)) + log_det
+        if self.floor is not None:
+            # Both are there in every far corner: a flow that gives no number leaves the mixtures'.
+            beside = self.floor.log_prob(y, z, log_det) + np.log1p(-self.weight)
             log_p = torch.logaddexp(log_p + np.log(self.weight), beside)
-        return log_p + log_det
+        return log_p
 
     @torch.no_grad()
     def sample(
@@ -186,7 +186,7 @@ class Continuous:
             generator.seed()
         given = self._context(None if context is None else _real(context))
         chances = torch.full((len(flows) + 1,), self.weight / len(flows), dtype=torch.float64)
-        chances[-1] = 0.0 if self.mixture is None else 1 - self.weight
+        chances[-1] = 0.0 if self.floor is None else 1 - self.weight
         which = chances.multinomial(n, replacement=True, generator=generator) if n else torch.empty(0)
         z = torch.empty(n, self.features, dtype=torch.float64)
         for k, flow in enumerate(flows):
@@ -194,10 +194,13 @@ class Continuous:
             for part in rows.split(TILE):
                 own = None if given is None else given[part]
                 z[part] = flow.sample(len(part), own, temperature, generator).double()
-        if self.mixture is not None:
+        rows = (which < len(flows)).nonzero()[:, 0]
+        y = torch.empty_like(z)
+        y[rows] = preprocessing.inverse(z[rows])
+        if self.floor is not None:
             rows = (which == len(flows)).nonzero()[:, 0]
-            z[rows] = self.mixture.sample(len(rows), temperature, generator)
-        return preprocessing.inverse(z)
+            y[rows] = self.floor.sample(len(rows), temperature, generator)
+        return y
 
     def _context(self, context: Tensor | None) -> Tensor | None:
         if (context is None) != (self.given is None):
@@ -219,7 +222,7 @@ class Continuous:
     @property
     def _saved(self) -> Saved:
         assert self.preprocessing is not None
-        return Saved(self.fitted, self.preprocessing, self.given, self.mixture, self.weight, self.log_det)
+        return Saved(self.fitted, self.preprocessing, self.given, self.floor, self.weight, self.log_det)
 
     def round_trip_error(self, y: Any) -> float:
         """max |f⁻¹(f(z)) - z| over the rows and flows, z as the flows are given it; without a context."""
@@ -234,7 +237,7 @@ class Continuous:
         """What :meth:`config` and :meth:`tensors` gave, read by ``storage.read_model``."""
         saved = Saved.read(config, tensors)
         self = cls(config["architecture"]["name"])
-        self.flows, self.mixture, self.weight = saved.flows, saved.mixture, saved.weight
+        self.flows, self.floor, self.weight = saved.flows, saved.floor, saved.weight
         self.preprocessing, self.given, self.log_det = saved.preprocessing, saved.given, saved.log_det
         return self
 

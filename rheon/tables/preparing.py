@@ -1,4 +1,4 @@
-"""What flows of real columns learn from: preprocessed rows in folds, and the mixture beside the flows."""
+"""What flows of real columns learn from: preprocessed rows in folds, and the mixtures beside the flows."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from rheon.flow import Flow
-from rheon.tables.floor import Mixture, flow_weight
+from rheon.tables.floor import Floor, flow_weight
 from rheon.tables.folds import Folds
 from rheon.tables.preprocessing import Preprocessing
-from rheon.tables.sizing import FEW
+from rheon.tables.sizing import MANY
 from rheon.tables.tiles import TILE
 
 Fold = tuple[Tensor, Tensor]
@@ -29,15 +29,20 @@ class Prepared:
     """The context, preprocessed, float32."""
     fold: Tensor
     """The number of the member that each row judges, -1 for none; (N,)."""
-    log_det: float
-    """Mean of log|det ∂z/∂y| over the rows judged by."""
-    floor: tuple[Mixture, Tensor] | None
-    """The mixture, if any, and log p of each row under what of it has not learned from that row."""
+    log_dets: Tensor
+    """log|det ∂z/∂y| of the rows judged by, in the order of members."""
+    floor: tuple[Floor, Tensor] | None
+    """The mixtures, if any, and log p(y) of the rows judged by under what has not learned from them."""
 
     @cached_property
     def folds(self) -> list[Fold]:
         """Of each member."""
         return folds_of(self.fold)
+
+    @property
+    def log_det(self) -> float:
+        """Mean of log|det ∂z/∂y| over the rows judged by."""
+        return float(self.log_dets.mean())
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -51,11 +56,11 @@ class Prepared:
         """The rows to learn from, with noise of so many standard deviations, or those to judge by."""
         return Folds(self.z, self.given, self.fold, learn, noise)
 
-    def weigh(self, flows: list[Flow]) -> tuple[Mixture | None, float]:
-        """The mixture, and the weight of the flows beside it by rows that neither has learned from."""
+    def weigh(self, flows: list[Flow]) -> tuple[Floor | None, float]:
+        """The mixtures, and the weight of the flows beside them by rows that neither has learned from."""
         if self.floor is None:
             return None, 1.0
-        mixture, beside = self.floor
+        floor, beside = self.floor
         with torch.no_grad():
             ours = torch.cat(
                 [
@@ -64,7 +69,7 @@ class Prepared:
                     for rows in left_out.split(TILE)
                 ]
             )
-        return mixture, flow_weight(ours, beside[judged(self.folds)])
+        return floor, flow_weight(ours + self.log_dets, beside)
 
 
 def folds_of(fold: Tensor) -> list[Fold]:
@@ -78,24 +83,21 @@ def judged(folds: list[Fold]) -> Tensor:
 
 
 def prepare(y: Tensor, context: Tensor | None, fold: Tensor, floor: bool, seed: int) -> Prepared:
-    """Fits the preprocessing to rows y (N, D) and a context, float64, and a mixture where there is to be one.
+    """Fits the preprocessing to rows y (N, D) and a context, float64, and mixtures where there are to be any.
 
-    Few rows may be normal in clusters, whose columns are not: whether they are the better known by
-    straight columns is told by the mixture.
+    Few rows may be normal in clusters, whose columns are not: so the mixtures of few are in straight columns
+    as well.
     """
-    folds = folds_of(fold)
-    rows = judged(folds)
-    found = []
-    for curved in (True, False) if floor and len(y) < FEW else (True,):
-        preprocessing = Preprocessing.fit(y, curved=curved)
-        z = preprocessing.training_rows(y)
-        mixture = Mixture.fit(z, folds, seed) if floor else None
-        log_det = float(preprocessing.forward(y[rows])[1].mean())
-        score = log_det + (float(mixture[1][rows].mean()) if mixture else 0.0)
-        found.append((score, preprocessing, log_det, z, mixture))
-    _, preprocessing, log_det, z, mixture = max(found, key=lambda each: each[0])
-    given_preprocessing = None if context is None else Preprocessing.fit(context, whiten=False)
-    given = (
-        given_preprocessing.training_rows(context) if given_preprocessing and context is not None else None
-    )
-    return Prepared(preprocessing, z, given_preprocessing, given, fold, log_det, mixture)
+    rows = judged(folds_of(fold))
+    preprocessing = Preprocessing.fit(y)
+    mixtures = None
+    if floor:
+        many = len(y) >= MANY
+        spaces = [preprocessing] if many else [preprocessing, Preprocessing.fit(y, curved=False)]
+        mixtures = Floor.fit(y, spaces, fold, seed, many)
+    known, given = None, None
+    if context is not None:
+        known = Preprocessing.fit(context, whiten=False)
+        given = known.training_rows(context)
+    z, log_dets = preprocessing.training_rows(y), preprocessing.forward(y[rows])[1]
+    return Prepared(preprocessing, z, known, given, fold, log_dets, mixtures)

@@ -71,6 +71,11 @@ class Preprocessing:
         white = _whitening(quantiles(u)[0].numpy()) if whiten else _no_whitening(u.shape[1])
         return cls(units, order, quantiles, white)
 
+    @property
+    def features(self) -> int:
+        """D."""
+        return len(self.layers[0].mean)
+
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """y (N, D) float64 → z, log|det ∂z/∂y|."""
         log_det = y.new_zeros(len(y))

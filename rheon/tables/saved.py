@@ -9,7 +9,7 @@ from rheon.architectures import build
 from rheon.errors import ModelError
 from rheon.flow import Flow
 from rheon.storage import load_module
-from rheon.tables.floor import Mixture
+from rheon.tables.floor import Floor
 from rheon.tables.flows import FOR_TABLES
 from rheon.tables.preprocessing import Preprocessing, standardising
 from rheon.tables.sizing import FOLDS
@@ -39,7 +39,7 @@ class Saved:
     flows: list[Flow]
     preprocessing: Preprocessing
     given: Preprocessing | None
-    mixture: Mixture | None
+    floor: Floor | None
     weight: float
     log_det: float
 
@@ -63,19 +63,19 @@ class Saved:
             )
         if type(members) is not int or not 1 <= members <= FOLDS or not isinstance(weight, float):
             raise ModelError("config.json must give the number of members, and the weight of the flows.")
-        if set(groups) - {"given", "mixture"} != {f"flow{k}" for k in range(members)}:
+        if set(groups) - {"given", "floor"} != {f"flow{k}" for k in range(members)}:
             raise ModelError("the weights are not those of the flows that config.json names.")
-        features = len(preprocessing.layers[0].mean)
+        features = preprocessing.features
         given = Preprocessing.from_tensors(groups["given"]) if "given" in groups else None
-        mixture = Mixture.from_tensors(groups["mixture"], features) if "mixture" in groups else None
-        if not 0 < weight <= 1 or (weight == 1) != (mixture is None):
+        floor = Floor.from_tensors(groups["floor"], preprocessing) if "floor" in groups else None
+        if not 0 < weight <= 1 or (weight == 1) != (floor is None):
             raise ModelError(f"config.json gives the flows a weight of {weight}, which does not fit.")
         flows = [
             load_module(lambda: build(name, arguments), groups[f"flow{k}"]).eval() for k in range(members)
         ]
         if any(tuple(flow.event_shape) != (features,) for flow in flows):
             raise ModelError(f"the preprocessing has {features} columns, the flow takes another number.")
-        return cls(flows, preprocessing, given, mixture, weight, config.get("log_det", 0.0))
+        return cls(flows, preprocessing, given, floor, weight, config.get("log_det", 0.0))
 
     def config(self) -> dict[str, Any]:
         """Plain facts for config.json."""
@@ -93,8 +93,8 @@ class Saved:
         groups: Groups = {"columns": self.preprocessing.tensors()}
         if self.given is not None:
             groups["given"] = self.given.tensors()
-        if self.mixture is not None:
-            groups["mixture"] = self.mixture.tensors()
+        if self.floor is not None:
+            groups["floor"] = self.floor.tensors()
         return joined(groups | {f"flow{k}": flow.state_dict() for k, flow in enumerate(self.flows)})
 
 
