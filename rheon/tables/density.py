@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from rheon.density import Density, named
 from rheon.errors import RheonError, whole
+from rheon.tables.copies import OnDisk
 from rheon.tables.drawing import draw_numbers, draw_table, numbers_of
 from rheon.tables.editing import completed, read_toml
 from rheon.tables.explaining import Explained, explain
@@ -162,8 +163,11 @@ class TableDensity(Density):
         """What training would take the columns of data to be."""
         table = open_table(data)
         if isinstance(table, StreamedTable):
-            if self._said is not None or self.given:
-                raise RheonError("a schema, and columns that are given, are for tables that fit into memory.")
+            if self._said is not None:
+                raise RheonError(
+                    "a schema is for tables that fit into memory, and this one is streamed: without one, its "
+                    "columns are what rheon finds; or store its columns as what they are to be"
+                )
             return table.schema
         if isinstance(self._said, Schema):
             return self._said
@@ -261,9 +265,14 @@ class TableDensity(Density):
         if isinstance(model, Numbers):
             y = table if isinstance(table, StreamedTable) else roles.targets.encode(table.data)
             return model.training(y, None, settings, checkpoints)
-        assert isinstance(table, Table)
+        on_disk = None
+        if isinstance(table, StreamedTable):
+            learn, judge = table.split(0.1, settings.seed)
+            on_disk = OnDisk(learn, roles.encode, len(judge))
+            some = learn.sample(len(learn), settings.seed)
+            table = Table(pa.concat_tables((some.data, judge.data)))
         roles.learn_features(table)
-        return model.training(*roles.encode(table), settings, checkpoints)
+        return model.training(*roles.encode(table), settings, checkpoints, on_disk)
 
     def _note_data(self, n: int) -> None:
         model = self._model

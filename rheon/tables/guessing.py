@@ -23,6 +23,9 @@ MOST_LEVELS = 256
 MOST_CATEGORIES = 1024
 """A column of text with more different values than this is left out."""
 
+INDEX = "__index_level_"
+"""How pandas names an index that it stores as a column."""
+
 _FEW = 50
 _MOST_ATOMS = 16
 _EXACT = 2**53
@@ -48,7 +51,7 @@ def guess_column(name: str, column: pa.ChunkedArray, kind: str | None = None) ->
     if dtype is None:
         return Column(name, "text", str(column.type)[:40], note=f"values of type {column.type}"[:60])
     left = Column(name, "text", dtype)
-    if name.startswith("__index_level_"):
+    if name.startswith(INDEX):
         return replace(left, kind="id", note="an index that pandas stored")
     if dtype == "string":
         values: Any = text_values(column)

@@ -9,13 +9,14 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rheon.errors import DataError, ModelError, RheonError
 from rheon.flow import Flow
 from rheon.noise import bits_of
 from rheon.storage import load_module
 from rheon.tables.completing import Completing, Score
+from rheon.tables.copies import ByMember, Copies, OnDisk, sizes
 from rheon.tables.encoding import Encoded, Encoding
 from rheon.tables.features import Features
 from rheon.tables.flows import FOR_TABLES, SHORT
@@ -24,7 +25,7 @@ from rheon.tables.margins import Margins
 from rheon.tables.member import Member, member_of, new_member
 from rheon.tables.saved import grouped, joined
 from rheon.tables.tiles import TILE
-from rheon.training import Checkpoints, Record, Settings, Unit, fingerprint, train
+from rheon.training import Checkpoints, Record, Settings, Source, Unit, fingerprint, train
 from rheon.training.threads import lent_threads
 
 DRAWS = 50
@@ -94,9 +95,16 @@ class Mixed:
         return Unit.mean_log_prob(self.log_det)
 
     def training(
-        self, rows: Encoded, given: Tensor | None, settings: Settings, checkpoints: Checkpoints | None = None
+        self,
+        rows: Encoded,
+        given: Tensor | None,
+        settings: Settings,
+        checkpoints: Checkpoints | None = None,
+        on_disk: OnDisk | None = None,
     ) -> Generator[Record, None, None]:
         """Learns from rows, given features (N, M) or nothing, and yields a record after each step.
+
+        Of a table on the disk the rows are a sample, and those judged by.
 
         Raises:
             DataError: there are too few rows.
@@ -115,12 +123,14 @@ class Mixed:
             z = torch.stack([self.margins.forward(torch.from_numpy(copy))[0].float() for copy in copies])
             self.features = Features.fit(self.encoding, rows.codes, rows.y[:, :0])
         fold = fold_of_each(n, settings.seed, 5 if n < 5000 else 1)
+        if on_disk is not None:
+            fold = (torch.arange(n) >= n - on_disk.judged).long() - 1
         count = int(fold.max()) + 1
         judged = int((fold >= 0).sum())
         self.rows = (n if count > 1 else n - judged, judged)
         log_det = self.margins.forward(torch.from_numpy(copies[0]))[1].numpy()
         self.log_det = float((log_det - self.encoding.log_cells(rows.y))[fold >= 0].mean())
-        size, heads_size = _size(n)
+        size, heads_size = sizes(n)
         size = size if self._architecture in ("tabular", MASKED) else {}
         self.members = [
             new_member(
@@ -141,18 +151,31 @@ class Mixed:
         if checkpoints is not None:
             checkpoints.identity |= {
                 "architecture": self.config(),
-                "data": fingerprint(np.concatenate((rows.codes, np.nan_to_num(rows.y), given.numpy()), 1)),
+                "data": fingerprint(np.concatenate((rows.codes, np.nan_to_num(rows.y), given.numpy()), 1))
+                if on_disk is None
+                else on_disk.table.fingerprint(),
             }
             checkpoints.unit = self.unit
         context = torch.cat((codes.float(), given), 1)
-        learn, judge = (_Copies(z, context, fold, part) for part in (True, False))
+        learn: Source = Copies(z, context, fold, learn=True)
+        judge = Copies(z, context, fold, learn=False)
+        if on_disk is not None:
+            learn = on_disk.source(lambda some, own: self._ready(some, own, settings.seed))
+            self.rows = (len(on_disk.table), judged)
         try:
-            with closing(train(_Members(self.members), learn, judge, settings, checkpoints)) as records:
+            with closing(train(ByMember(self.members), learn, judge, settings, checkpoints)) as records:
                 for record in records:
                     yield replace(record, unit=self.unit)
         finally:
             for member in self.members:
                 member.eval()
+
+    def _ready(self, rows: Encoded, given: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
+        """z and (c, g) of rows to learn from, whose noise is a function of each."""
+        noise = self.encoding.on_grid * (row_noise(rows.codes, rows.y, seed, 0) - 0.5)
+        z, _ = self.margins.forward(torch.from_numpy(rows.y + noise))
+        parts = (torch.from_numpy(rows.codes).float(), self._given(given, len(rows)))
+        return z.float(), torch.cat(parts, 1)
 
     def log_prob(
         self, rows: Encoded, given: Tensor | None = None, draws: int = 1, seed: int = 0
@@ -341,48 +364,3 @@ def row_noise(codes: NDArray[np.int64], y: NDArray[np.float64], seed: int, draw:
     numbers = np.ascontiguousarray(np.where(np.isnan(y), 0.0, y) + 0.0).view(np.uint64)
     words = np.concatenate((codes.astype(np.uint64), numbers), 1)
     return (bits_of(words, y.shape[1], seed, draw) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-class _Members(nn.Module):
-    """Members side by side: log p of each row under the one that its context names, rows in their order."""
-
-    def __init__(self, members: list[Member]) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-
-    def forward(self, z: Tensor, context: Tensor) -> Tensor:
-        counts = context[:, 0].long().bincount(minlength=len(self.members)).tolist()
-        parts = zip(self.members, z.split(counts), context[:, 1:].split(counts), strict=True)
-        return torch.cat([member(part, own) for member, part, own in parts])
-
-
-class _Copies:
-    """Rows for each member, in the order of members, each from one of its noisy copies."""
-
-    def __init__(self, z: Tensor, context: Tensor, fold: Tensor, learn: bool) -> None:
-        self._z, self._context, self._fold, self._learn = z, context, fold, learn
-        self._members = int(fold.max()) + 1
-        used = (fold >= 0) if not learn or self._members > 1 else fold < 0
-        self._rows = used.nonzero()[:, 0]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        copy = torch.randint(len(self._z), (len(rows),), generator=generator)
-        rows = self._rows[rows]
-        fold = self._fold[rows]
-        parts = [((fold != m) if self._learn else (fold == m)).nonzero()[:, 0] for m in range(self._members)]
-        member = torch.cat([torch.full((len(part), 1), float(m)) for m, part in enumerate(parts)])
-        order = torch.cat(parts)
-        return self._z[copy[order], rows[order]], torch.cat((member, self._context[rows[order]]), 1)
-
-
-def _size(n: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arguments of the flow, and of the heads: small networks where there is little to learn from."""
-    if n < 2500:
-        flow = {"couplings": 4, "width": 24, "bins": 4, "dropout": 0.2}
-        return flow, {"width": 16 if n < 1000 else 24, "dropout": 0.2}
-    if n < 10_000:
-        return {"couplings": 4, "width": 64, "bins": 8, "dropout": 0.1}, {"width": 32, "dropout": 0.2}
-    return {"couplings": 4, "width": 64, "bins": 8}, {"width": 64, "dropout": 0.1}
