@@ -11,7 +11,7 @@ def main() -> None:
     """Parses the arguments, sets the threads before torch is imported, measures, prints Markdown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "tasks", nargs="*", help="vectors-64, vectors-8, images, memory, loop; all if none is named"
+        "tasks", nargs="*", help="vectors-64, vectors-8, images, glow, memory, loop; all if none is named"
     )
     parser.add_argument("--threads", type=int, default=1, help="processors to use (default 1)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds of each task (default 15)")
@@ -30,15 +30,17 @@ def main() -> None:
 
     import torch
 
-    from benchmarks import common, images, loop, memory, vectors
+    from benchmarks import common, glows, images, loop, memory, vectors
 
     torch.set_num_threads(given.threads)
     warnings.filterwarnings("ignore", module="torchflows")  # an indexing that torch is about to give up
+    warnings.filterwarnings("ignore", "torch.lu is deprecated")  # as normflows calls it
     common.clock = {"wall": time.perf_counter, "cpu": time.process_time}[given.clock]
     tasks = {
         "vectors-64": lambda: vectors.run(vectors.LARGE, given.rounds),
         "vectors-8": lambda: vectors.run(vectors.SMALL, given.rounds),
         "images": lambda: images.run(given.rounds),
+        "glow": lambda: glows.run(given.rounds),
         "memory": lambda: memory.run(given.rounds),
         "loop": lambda: loop.run(given.rounds),
     }
