@@ -8,7 +8,7 @@ from typing import Any, ParamSpec
 import numpy as np
 import torch
 
-from rheon.errors import RheonError
+from rheon.errors import RheonError, hint
 from rheon.flow import Flow, Recipe
 
 P = ParamSpec("P")
@@ -52,7 +52,7 @@ def build(name: str, arguments: Mapping[str, Any]) -> Flow:
     """The flow that the architecture ``name`` builds from ``arguments``; anything unknown is refused."""
     function = ARCHITECTURES.get(name)
     if function is None:
-        raise RheonError(f"architecture {name!r} is not known; there are {', '.join(sorted(ARCHITECTURES))}.")
+        raise RheonError(f"architecture {name!r} is not known; {hint(name, sorted(ARCHITECTURES))}")
     try:
         inspect.signature(function).bind(**arguments)
     except TypeError as error:

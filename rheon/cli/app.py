@@ -26,13 +26,15 @@ _EXAMPLES = """\
 Examples:
 
   rheon fit digits                                  learn handwritten digits
+  rheon schema table.csv                            what are the columns
   rheon sample digits.rheon -n 64 --out new.png     draw 64 new ones
   rheon score digits.rheon digits --out s.csv       how likely is each of them
   rheon impute m.rheon holes.csv --out whole.csv    fill in what is missing
-  rheon look digits.rheon digits --out pictures     what does it hold, scale by scale
+  rheon look digits.rheon digits --out pictures     what does it hold
   rheon report digits.rheon --data digits           what is it worth: a page
   rheon check digits.rheon                          is its density one
   rheon info digits.rheon                           what is this model
+  rheon completion bash                             let the shell complete
 """
 
 # Told here and not by the verbs, whose modules the list of verbs (of each the first line) does not load.
@@ -106,6 +108,11 @@ Example: rheon check m.rheon""",
     "info": """Say what a model is, without loading it.
 
 Example: rheon info digits.rheon""",
+    "completion": """Print the script by which a shell completes the command.
+
+Example, once: rheon completion bash >> ~/.bash_completion
+For zsh: rheon completion zsh > a folder of $fpath/_rheon
+For fish: rheon completion fish > ~/.config/fish/completions/rheon.fish""",
 }
 
 

@@ -76,6 +76,8 @@ def _of_images(learn: Data, test: Data, seed: int) -> dict[str, float]:
 
 
 def _of_rows(learn: Data, test: Data, seed: int, targets: Schema) -> dict[str, float]:
+    if not targets.modelled:
+        return {}  # training says so
     encoding, some = Encoding(targets), (learn.some(seed), test.table)
     rows, held_out = (encoding.encode(table.require(targets.names).data) for table in some)
     held_out = held_out.take(held_out.complete)

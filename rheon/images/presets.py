@@ -7,7 +7,7 @@ import torch
 
 from rheon.architectures import ARCHITECTURES
 from rheon.bijections import Composition, Logit
-from rheon.errors import DataError, RheonError
+from rheon.errors import DataError, RheonError, hint
 from rheon.flow import Flow
 from rheon.images.dequantise import Dequantiser
 from rheon.images.noise import UNIFORM, Learned, OfLevels, Uniform
@@ -22,8 +22,8 @@ NOISES = ("uniform", "learned")
 def check_named(name: str) -> None:
     """Refuses a name that stands for no architecture of images."""
     if not is_known(full_name(name)):
-        known = ", ".join((*_SHORT, *_ARGUMENTS))
-        raise RheonError(f"architecture {name!r} is not known for images; there are {known}.")
+        known = hint(name, (*_SHORT, *_ARGUMENTS))
+        raise RheonError(f"architecture {name!r} is not known for images; {known}")
 
 
 def is_known(name: str) -> bool:

@@ -45,7 +45,7 @@ class Dialect:
         """The table; ``types`` of columns in place of what their values say."""
         first = self.skip + self.header
         return csv.read_csv(
-            pa.BufferReader(content),
+            pa.BufferReader(_of_arrow(content)),
             csv.ReadOptions(
                 column_names=list(self.names), skip_rows=self.skip, skip_rows_after_names=first - self.skip
             ),
@@ -57,6 +57,17 @@ class Dialect:
                 quoted_strings_can_be_null=True,
             ),
         )
+
+
+def _of_arrow(content: bytes) -> pa.Buffer:
+    """The same bytes in Arrow's memory.
+
+    The last to hold them may be a thread of Arrow's that outlives the reading, and letting go of an object of
+    Python's while Python ends kills the process.
+    """
+    buffer = pa.allocate_buffer(len(content))
+    pa.FixedSizeBufferWriter(buffer).write(content)
+    return buffer
 
 
 def read_delimited(content: bytes, where: str) -> tuple[pa.Table, Dialect]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from rheon.architectures import ARCHITECTURES, tabular
-from rheon.errors import RheonError
+from rheon.errors import RheonError, hint
 from rheon.flow import Flow
 from rheon.tables.sizing import network
 
@@ -18,8 +18,8 @@ FOR_TABLES = ("tabular", "nice", "realnvp", "spline_coupling")
 def check_name(architecture: str | Architecture) -> None:
     """Refuses a name that is of no architecture for tables."""
     if isinstance(architecture, str) and SHORT.get(architecture, architecture) not in FOR_TABLES:
-        known = ", ".join((*SHORT, *FOR_TABLES))
-        raise RheonError(f"architecture {architecture!r} is not known for tables; there are {known}.")
+        known = hint(architecture, (*SHORT, *FOR_TABLES))
+        raise RheonError(f"architecture {architecture!r} is not known for tables; {known}")
 
 
 def new_flows(
