@@ -19,7 +19,7 @@ def test_every_name_is_that_of_its_function():
 @pytest.mark.parametrize(
     ("name", "arguments", "says"),
     [
-        ("flowpp", {}, "'flowpp' is not known.*realnvp"),
+        ("zzz", {}, "'zzz' is not known; there are.*realnvp"),
         ("__class__", {}, "not known"),
         ("realnvp", {}, "features"),
         ("realnvp", {"features": 2, "depth": 3}, "depth"),
