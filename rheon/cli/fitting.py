@@ -48,6 +48,9 @@ class Fit:
         whole = read(self.asked.data, seed, self.asked.levels, self.asked.pictures.preparation())
         model = _untrained(self.asked, isinstance(whole.content, ImageSet))
         settings = model.settings(**self.asked.training)
+        checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, extend=self.extend, tell=note)
+        checkpoints.identity["test_share"] = self.asked.test_share
+        checkpoints.foresee(settings)  # what is refused is refused at once
         learn, test = whole.split(self.asked.test_share, seed)
         say(whole.description)
         for line in notes(whole):
@@ -61,8 +64,6 @@ class Fit:
         beside = baselines(learn, test, seed, targets) if ranks().rank == 0 else {}
         if beside:
             say(f"simpler densities on the test {noun(model)}: {told(baselines_of(beside))}")
-        checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, extend=self.extend, tell=note)
-        checkpoints.identity["test_share"] = self.asked.test_share
         diverged = None
         try:
             if stopped := self._train(model, learn, test, settings, checkpoints, beside):

@@ -68,7 +68,7 @@ class Progress(ABC):
             (5, f"step {record.step:,}"),
             (3, f"{self._unit.name} train {self._unit(train):.3f}"),
             (4, f"{record.rows_per_second:,.0f} {self._noun}/s"),
-            (2, f"{clock(record.remaining)} left"),
+            (2, f"at most {clock(record.remaining)} left"),  # it ends early where nothing gets better
         ]
         if self._validation is not None:
             parts.insert(2, (1, f"validation {self._unit(self._validation):.3f}"))

@@ -146,6 +146,22 @@ class Checkpoints:
         self._due = time.monotonic() + self._every
         return saved
 
+    def foresee(self, settings: Settings) -> None:
+        """Refuses what differs, as :meth:`open` does, as far as it is known before the data are prepared.
+
+        Args:
+            settings: all but the minutes count, of which a density may give training a share.
+
+        Raises:
+            RheonError: the run in the folder has other settings, or another ``identity`` in what is there.
+        """
+        own = as_json({**choices(settings), **self.identity, "minutes": None})
+        for place in [] if self._fresh else checkpoints_in(self._folder):
+            with suppress(ModelError):  # told by ``open``
+                then = read_checkpoint(place)[0].get("identity", {})
+                self._check({**{name: then.get(name) for name in own}, "minutes": None}, own)
+                return
+
     def note(self, state: State, record: Record) -> None:
         """Takes in that a step was made, and saves where it is time to, or where it was the last."""
         self._state = state
@@ -239,7 +255,7 @@ class Checkpoints:
                 facts, tensors = read_checkpoint(place)
                 if facts.get("format") != _FORMAT:
                     raise ModelError(f"{place} has the format {facts.get('format')}, not {_FORMAT}")
-                larger = self._check(facts)
+                larger = self._check(facts["identity"], self.identity)
                 self._log.restore(facts["log"])
             except ModelError as error:
                 self._tell(f"a checkpoint is left out: {error}")
@@ -259,9 +275,8 @@ class Checkpoints:
             raise ModelError(f"{self._folder} has no checkpoint that is whole; start over (--fresh).")
         return None
 
-    def _check(self, facts: dict[str, Any]) -> float:
+    def _check(self, then: dict[str, Any], own: dict[str, Any]) -> float:
         """Refuses to go on with a run of other data or settings; returns how much larger the budget is."""
-        then, own = facts["identity"], self.identity
         larger = 1.0
         for name in ("steps", "minutes") if self._extend else ():
             if then.get(name) and own.get(name) and own[name] > then[name]:

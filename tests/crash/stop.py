@@ -19,6 +19,8 @@ from tests.crash.kill9 import JOBS, Job
 
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGUSR1: 138}
 SECONDS_ALLOWED = 5.0
+_SHARE = 0.8
+"""Of the time from the first step to the last: signals come in it, while there is training to stop."""
 
 
 def stop(job: Job, number: signal.Signals, after: float) -> tuple[int, float]:
@@ -31,6 +33,13 @@ def stop(job: Job, number: signal.Signals, after: float) -> tuple[int, float]:
     sent = time.monotonic()
     process.communicate()
     return process.returncode, time.monotonic() - sent
+
+
+def seconds_of(job: Job) -> float:
+    """From the first step to the last of a run that is not stopped."""
+    job.start().communicate()
+    times = [float(line.split()[1]) for line in job.trace.read_text().splitlines()]
+    return times[-1] - times[0]
 
 
 def steps_saved(job: Job) -> int:
@@ -48,16 +57,16 @@ def main() -> int:
     number = signal.Signals[options.signal]
     for name in JOBS:
         (folder / name).mkdir()
-    wanted = {}
+    wanted, lasts = {}, {}
     for name, words in JOBS.items():
         job = Job(words, folder / name)
-        job.start().communicate()
+        lasts[name] = seconds_of(job)
         wanted[name] = job.result()
     for n in range(options.n):
         name = list(JOBS)[n % len(JOBS)]
         (folder / str(n)).mkdir()
         job = Job(JOBS[name], folder / str(n))
-        code, took = stop(job, number, rng.uniform(0, 0.5))
+        code, took = stop(job, number, rng.uniform(0, _SHARE * lasts[name]))
         seconds.append(took)
         last = int(job.trace.read_text().split("\n")[-2].split()[0])
         left = not job.ended and steps_saved(job) == last

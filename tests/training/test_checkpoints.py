@@ -153,6 +153,27 @@ def test_other_settings_or_data_are_refused_by_name(tmp_path, rows):
         next(train(flow(), same.source, None, SETTINGS, checkpoints))
 
 
+def test_what_differs_is_foreseen_before_the_data_are_known(tmp_path, rows):
+    Run(tmp_path, rows).go(until=3)
+    folder = Run(tmp_path, rows).folder
+    for changed, says in (
+        ({"steps": 30}, "steps"),
+        ({"batch_size": 32}, "batch_size"),
+        ({"seed": 4}, "seed"),
+    ):
+        with pytest.raises(RheonError, match=f"differs in {says} "):
+            Checkpoints(folder).foresee(replace(SETTINGS, **changed))
+    other = Checkpoints(folder)
+    other.identity["share"] = 0.5
+    with pytest.raises(RheonError, match="differs in share "):
+        other.foresee(SETTINGS)
+    Checkpoints(folder).foresee(SETTINGS)
+    Checkpoints(folder, fresh=True).foresee(replace(SETTINGS, seed=4))
+    Checkpoints(folder, extend=True).foresee(replace(SETTINGS, steps=30))
+    Checkpoints(tmp_path / "none").foresee(SETTINGS)
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("stop", [12, 24])
 def test_a_larger_budget_is_taken_where_asked_for(tmp_path, rows, whole, stop):
     longer = replace(SETTINGS, steps=48)

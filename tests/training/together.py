@@ -21,12 +21,13 @@ from rheon.training.processes import joined
 SETTINGS = {"steps": 40, "batch_size": 7, "threads": 1, "validate_every": 0.1, "learning_rate": 0.01}
 
 
-def rows(bad: bool = False) -> Rows:
+def rows(bad: bool = False, dtype: torch.dtype = torch.float64) -> Rows:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(37, 4, generator=generator, dtype=torch.float64)
     if bad:
         x[Order(37, 7, seed=0).rows(1)[6], 1] = math.inf  # not in the batch that sets ActNorm's scale
-    return Rows(x, torch.randn(37, 2, generator=generator, dtype=torch.float64), noise=0.1)
+    context = torch.randn(37, 2, generator=generator, dtype=torch.float64)
+    return Rows(x.to(dtype), context.to(dtype), noise=0.1)
 
 
 def flow() -> Flow:
@@ -40,8 +41,9 @@ def flow() -> Flow:
 def trained(checkpoints=None, until=None, bad=False, **changes) -> dict:
     """What came of a run, as JSON holds it to the bit."""
     settings = Settings(**{**SETTINGS, **changes})
-    module, held_out = flow(), rows()
-    run = train(module, rows(bad), held_out, settings, checkpoints)
+    dtype = torch.float32 if settings.precision == "bfloat16" else torch.float64
+    module, held_out = flow().to(dtype), rows(dtype=dtype)
+    run = train(module, rows(bad, dtype), held_out, settings, checkpoints)
     records = list(islice(run, until))
     if until is not None and checkpoints is not None:
         assert checkpoints.save()
@@ -87,6 +89,9 @@ def main(folder: Path, rank: int) -> None:
             "one row": trained(batch_size=1),
             "pieces": trained(accumulate=3),
             "bad": trained(bad=True),
+            "checkpoint": trained(memory="checkpoint"),
+            "invert": trained(memory="invert"),
+            "bfloat16": trained(precision="bfloat16", steps=10),
             "minutes": trained(steps=None, minutes=0.5 / 60),
             "statistics": with_statistics(),
         }
