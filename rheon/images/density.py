@@ -144,10 +144,6 @@ class ImageDensity(Density):
         self.shape = images.images.shape[1:]
         self.flow = self._of_levels(self._build(settings.seed))
         self._noise = dequantisation(self.dequantise, self.flow, images.levels, settings.seed)
-        if self.dequantise == "learned" and (settings.memory, settings.precision) != ("store", "float32"):
-            raise RheonError(
-                "memory and precision are for a flow alone: leave them as they are, or the noise uniform."
-            )
         self.info["data"] = {
             "description": images.description,
             "training_images": len(learn),

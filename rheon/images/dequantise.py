@@ -96,6 +96,10 @@ class Bound(nn.Module):
         self.flow = flow
         self.dequantiser = dequantiser
 
+    def around(self, flow: nn.Module) -> "Bound":
+        """The bound by another flow and the same noise."""
+        return Bound(flow, self.dequantiser)
+
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The bound for each image, (B,), in nats."""
         k, r = x.chunk(2, 1)

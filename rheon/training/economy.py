@@ -3,6 +3,7 @@
 import platform
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,16 @@ class Lowered(Bijection):
         return self.bijection.latent_shapes(event_shape)
 
 
+@runtime_checkable
+class Around(Protocol):
+    """A module whose objective is that of a flow and more, such as a bound of which log p is a part."""
+
+    flow: nn.Module
+
+    def around(self, flow: nn.Module) -> nn.Module:
+        """The same of another flow, with the same weights beside it."""
+
+
 def as_trained(flow: nn.Module, settings: Settings, device: torch.device | None = None) -> nn.Module:
     """The flow by ``settings.memory`` and ``settings.precision``: another module of the same weights.
 
@@ -50,11 +61,13 @@ def as_trained(flow: nn.Module, settings: Settings, device: torch.device | None 
     whatever it was trained with.
 
     Raises:
-        RheonError: memory or precision are not the usual ones, and the module is no :class:`~rheon.Flow`; or
+        RheonError: memory or precision are not the usual ones, and there is no :class:`~rheon.Flow`; or
             precision is bfloat16, and the flow is not in float32.
     """
     if (settings.memory, settings.precision) == ("store", "float32"):
         return flow
+    if isinstance(flow, Around):
+        return flow.around(as_trained(flow.flow, settings, device))
     if not isinstance(flow, Flow):
         raise RheonError(
             f"memory={settings.memory!r} and precision={settings.precision!r} need a rheon.Flow to train, "

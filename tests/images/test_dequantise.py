@@ -186,6 +186,14 @@ def test_learned_noise_is_refused_where_none_is_needed():
         of_its_own.fit(IMAGES, steps=1)
     with pytest.raises(RheonError, match="'uniform' or 'learned', got 'normal'"):
         ImageDensity("glow", dequantise="normal")
-    changed = ImageDensity(lambda shape: glow(shape, 1, 1, 4), dequantise="learned")
-    with pytest.raises(RheonError, match="memory and precision"):
-        changed.fit(IMAGES, settings=Settings(steps=1, memory="invert"))
+
+
+@pytest.mark.parametrize("memory", ["checkpoint", "invert"])
+def test_what_the_flow_keeps_for_its_derivative_changes_no_gradient(memory):
+    def slopes(kept):
+        model = ImageDensity(lambda shape: glow(shape, 1, 2, 4), dequantise="learned")
+        settings = Settings(steps=3, batch_size=32, threads=1, memory=kept, learning_rate=1e-3)
+        model.fit(IMAGES, settings=settings)
+        return [record.gradient_norm for record in model.history]
+
+    np.testing.assert_allclose(slopes(memory), slopes("store"), rtol=1e-3)
