@@ -22,7 +22,7 @@ from rheon.estimators.learned import Array, varying
 from rheon.flow import Flow
 from rheon.storage import load_module
 from rheon.tables.mixture import Mixture
-from rheon.tables.tiles import TILE, filled
+from rheon.tables.tiles import in_tiles
 from rheon.training import Rows, Settings, train
 from rheon.training.threads import lent_threads
 
@@ -78,7 +78,7 @@ class Surprise:
             ]
             flows = torch.cat(
                 [
-                    _in_tiles(flow, z[left_out][:, order])
+                    in_tiles(flow, z[left_out][:, order].float())
                     for flow, order, (_, left_out) in zip(self.flows, self.orders, folds, strict=True)
                 ]
             )
@@ -95,10 +95,11 @@ class Surprise:
     def ways(self, rows: Array) -> list[Array]:
         """-log p by the flows, -log p by the mixture, and the logarithm of the distance, of rows (N, D)."""
         z = torch.from_numpy((rows[:, self.varies] - self.mean) / self.scale)
-        flows = [_in_tiles(flow, z[:, order]) for flow, order in zip(self.flows, self.orders, strict=True)]
-        mixture = _in_tiles(self.mixture.log_prob, z, torch.float64)
+        ordered = zip(self.flows, self.orders, strict=True)
+        flows = [in_tiles(flow, z[:, order].float()) for flow, order in ordered]
+        mixture = in_tiles(self.mixture.log_prob, z)
         distance = self._distance(z)
-        return [way.numpy() for way in (-torch.stack(flows).mean(0), -mixture, distance)]
+        return [way.numpy() for way in (-torch.stack(flows).double().mean(0), -mixture, distance)]
 
     def _distance(self, z: Tensor) -> Tensor:
         """log of the distance to the k-th nearest of the rows that are kept, one copy of itself left out."""
@@ -109,7 +110,7 @@ class Surprise:
             exact = (part[:, None] - self.near[nearest]).square().sum(2).sqrt().sort(1).values
             return torch.where(exact[:, 0] == 0, exact[:, k], exact[:, k - 1])
 
-        return torch.log(_in_tiles(distance, z, torch.float64, 256) + 1e-6)
+        return torch.log(in_tiles(distance, z, 256) + 1e-6)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -142,13 +143,6 @@ def _flow(z: Tensor, learn: Tensor, judge: Tensor, settings: Settings) -> Flow:
     for _ in train(flow, Rows(z[learn], noise=_NOISE), Rows(z[judge], noise=_NOISE), settings):
         pass
     return flow.eval()
-
-
-@torch.no_grad()
-def _in_tiles(function: Any, z: Tensor, dtype: torch.dtype = torch.float32, tile: int = TILE) -> Tensor:
-    """The function of rows, tile by tile, all of one size: a row's bits do not depend on the others."""
-    parts = [function(filled(part.to(dtype), tile))[: len(part)].double() for part in z.split(tile)]
-    return torch.cat(parts) if parts else z.new_empty(0)
 
 
 def _surprisal(ordinary: Array, value: Array) -> Array:

@@ -1,13 +1,11 @@
 """FlowTransformer: columns to independent normal ones, and back."""
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
-from torch import Tensor
 
 from rheon.architectures import tabular
 from rheon.errors import RheonError
@@ -15,7 +13,7 @@ from rheon.estimators.learned import Array, FlowEstimator, Learned
 from rheon.flow import Flow
 from rheon.tables.preprocessing import Preprocessing
 from rheon.tables.sizing import network
-from rheon.tables.tiles import TILE, filled
+from rheon.tables.tiles import in_tiles
 
 
 class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEstimator):
@@ -60,8 +58,8 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
         rows, density = self._rows(X), self.density_
         flow, preprocessing = self._maps()
         t, _ = preprocessing.forward(torch.from_numpy(rows[:, density.varies]))
-        z = _in_tiles(lambda part: flow.latents(part)[0], t)
-        return np.column_stack((z.numpy(), density.unvarying(rows)))
+        z = in_tiles(lambda part: flow.latents(part)[0], t.float())
+        return np.column_stack((z.double().numpy(), density.unvarying(rows)))
 
     def inverse_transform(self, X: Any) -> Array:
         """The rows, in their own units, that ``transform`` makes z = X from."""
@@ -71,9 +69,9 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
             raise RheonError(f"X has {z.shape[1]} features; z has {self._n_features_out}.")
         flow, preprocessing = self._maps()
         varying = int(density.varies.sum())
-        t = _in_tiles(lambda part: flow.from_latents([part]), torch.from_numpy(z[:, :varying]))
+        t = in_tiles(lambda part: flow.from_latents([part]), torch.from_numpy(z[:, :varying]).float())
         rows = np.empty(z.shape)
-        rows[:, density.varies] = preprocessing.inverse(t).numpy()
+        rows[:, density.varies] = preprocessing.inverse(t.double()).numpy()
         rows[:, ~density.varies] = density.restored(z[:, varying:])
         return rows
 
@@ -81,10 +79,3 @@ class FlowTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, FlowEst
         continuous = self.density_.continuous
         assert continuous.preprocessing is not None
         return continuous.fitted[0], continuous.preprocessing
-
-
-@torch.no_grad()
-def _in_tiles(function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """The function of rows, in float32, in tiles of one size: a row's bits do not depend on the others."""
-    parts = [function(filled(part).float())[: len(part)].double() for part in rows.split(TILE)]
-    return torch.cat(parts) if parts else rows

@@ -8,13 +8,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from rheon.bijections.linear import features_first
 from rheon.errors import ModelError
 
 
 def products(z: Tensor) -> Tensor:
     """z_i z_j for i ≤ j, (N, D (D + 1) / 2)."""
-    i, j = torch.triu_indices(z.shape[1], z.shape[1])
-    return z[:, i] * z[:, j]
+    columns, (i, j) = z.t().contiguous(), torch.triu_indices(z.shape[1], z.shape[1])
+    return (columns[i] * columns[j]).t()
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Form:
 
     def __call__(self, z: Tensor, products: Tensor) -> Tensor:
         """(N, K)."""
-        return torch.addmm(self.constants, products, self.quadratic).addmm_(z, self.linear)
+        log_p = torch.addmm(self.constants, features_first(products), self.quadratic)
+        return log_p.addmm_(features_first(z), self.linear)
 
 
 class Mixture:

@@ -26,6 +26,15 @@ def test_a_score_has_the_same_bits_in_any_batch(model, size):
     assert np.array_equal(model.log_prob(ROWS[5 : 5 + size]), whole[5 : 5 + size])
 
 
+@pytest.mark.parametrize("columns", [5, 7, 9, 10])
+def test_a_score_has_the_same_bits_wherever_its_row_stands(columns):
+    rows = np.random.default_rng(0).normal(size=(2100, columns))
+    model = TableDensity().fit(rows, steps=3)
+    whole = model.log_prob(rows)
+    for first in (1, 17, 601, 1500):
+        assert np.array_equal(model.log_prob(np.roll(rows, -first, 0)), np.roll(whole, -first))
+
+
 def test_a_change_of_units_by_powers_of_two_changes_nothing_but_the_unit(model):
     """log p(a x + b) = log p(x) - Σ log |a|, trained anew on the changed rows; powers of two: same bits."""
     factor = np.array([2.0**20, 2.0**-15, 2.0**3])
