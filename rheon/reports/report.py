@@ -93,4 +93,7 @@ def _facts(facts: Mapping[str, Any]) -> Facts:
 
 
 def _flat(value: Any) -> Any:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    parts = (": ".join(map(str, part)) if isinstance(part, list | tuple) else str(part) for part in value)
+    return ", ".join(parts) or "none"

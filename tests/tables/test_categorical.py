@@ -128,3 +128,16 @@ def test_a_value_that_was_never_seen_is_kept_and_adds_nothing():
     drawn, _ = heads.complete(torch.tensor([[2, -1], [0, -1]]), (2, 3), generator=torch.Generator())
     assert drawn[:, 0].tolist() == [2, 0]
     assert drawn[:, 1].max() < 3
+
+
+@pytest.mark.parametrize("most", [5, 7, 10, 16])
+def test_a_row_has_its_bits_wherever_it_stands(most):
+    heads = CategoricalHeads((3, most)).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in (heads.outer, heads.head):
+            weights.normal_(generator=generator)
+        codes = torch.randint(0, 3, (256, 2), generator=generator)
+        together = heads(codes)
+        for row in range(0, 256, 5):
+            assert heads(codes[row].expand(256, -1))[0] == together[row]
