@@ -26,6 +26,7 @@ from rheon.models import looks_like_images
 from rheon.storage import CHECKPOINT, is_unfinished
 from rheon.tables import TableDensity
 from rheon.training import Checkpoints, Record, Settings, TensorBoard, joined, ranks
+from rheon.training.device import chosen_device
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Fit:
         checkpoints = Checkpoints(self.out / CHECKPOINT, fresh=self.fresh, extend=self.extend, tell=note)
         checkpoints.identity["test_share"] = self.asked.test_share
         checkpoints.foresee(settings)  # what is refused is refused at once
+        chosen_device(settings.device)
         learn, test = whole.split(self.asked.test_share, seed)
         say(whole.description)
         for line in notes(whole):

@@ -14,7 +14,7 @@ _SHARE = 0.5
 """Of a GPU's free memory, what data may take to be kept there."""
 
 
-def chosen_device(asked: str, home: torch.device) -> torch.device:
+def chosen_device(asked: str, home: torch.device | str = "cpu") -> torch.device:
     """The device to train on.
 
     "auto" is the one that the flow is on, if that is no CPU, else a GPU, else the CPU. Of several processes
@@ -28,9 +28,10 @@ def chosen_device(asked: str, home: torch.device) -> torch.device:
     Raises:
         RheonError: the device is not there.
 
-    >>> chosen_device("cpu", torch.device("cpu"))
+    >>> chosen_device("cpu")
     device(type='cpu')
     """
+    home = torch.device(home)
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     number, needed = 0, 1
     if launched():

@@ -10,7 +10,7 @@ from rheon.cli import main
 MOONS_ROWS = 500
 FITS = (
     "fit moons --steps 20 --architecture realnvp",
-    "fit digits --steps 4 --batch-size 20 --seed 7 --threads 1",
+    "fit digits --steps 4 --batch-size 20 --seed 7 --threads 1 --device cpu",
     "fit hostile.csv --steps 5 --architecture nice",
 )
 

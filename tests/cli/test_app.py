@@ -91,6 +91,8 @@ def test_version(rheon):
         ("fit moons --out {models}/moons.rheon", 2, "--overwrite"),
         ("fit moons --out {models} --overwrite", 2, "not a model of rheon"),
         ("fit moons --threads 9999", 2, "cores here"),
+        ("fit moons --device cuda:99", 2, "device: cuda:99 is not there; this machine has cpu"),
+        ("fit moons --device tpu", 2, "device must be"),
         ("fit moon", 3, "did you mean moons?"),
         ("fit nothing.csv", 3, "no file or folder nothing.csv"),
         ("sample {models}/moons.rheon", 2, "--out"),

@@ -30,9 +30,12 @@ def test_digits_leave_a_whole_model(models):
         144,
         359,
     ]
-    assert facts["training"] | {"steps": 4, "threads": 1, "test_share": 0.2} == facts["training"]
+    assert (
+        facts["training"] | {"steps": 4, "threads": 1, "device": "cpu", "test_share": 0.2}
+        == facts["training"]
+    )
     assert Settings.from_dict(facts["settings"]) == library.ImageDensity().settings(
-        steps=4, seed=7, threads=1, batch_size=20
+        steps=4, seed=7, threads=1, batch_size=20, device="cpu"
     )
     assert len((folder / "training.jsonl").read_text().splitlines()) == 4
     model = library.load(folder)
