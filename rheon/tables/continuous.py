@@ -28,7 +28,7 @@ from rheon.training.threads import lent_threads
 LEAST = 10
 """Rows to learn from, at least."""
 
-_SHARE, _SHARE_OF_FOLDS = 0.92, 0.86
+_SHARE, _SHARE_OF_FOLDS = 0.88, 0.86
 """Of the minutes, for the training of the flows: the rest is what preprocessing and mixtures take."""
 
 

@@ -28,7 +28,7 @@ _POWERS = (1, 2, 4, 8, 16, 32, 64, 128)
 _BETWEEN = (3, 6, 12, 24, 48, 96)
 """Numbers of components: those between are tried where they take little time, too."""
 
-_WORK, _WORK_OF_MANY = 8e8, 3e8
+_WORK, _WORK_OF_MANY = 8e8, 1e8
 """Rows times folds, spaces, D (D + 1) / 2 + 20 and all components, at most: some seconds."""
 _NUMBERS = 2e7
 """Rows that are looked at times D², at most."""
