@@ -26,7 +26,7 @@ def run(rounds: int) -> str:
             "normflows": lambda: torch_contender("normflows", *_normflows(width), y, y),
         }
         contenders = list(built(makers))
-        return table(title, contenders, take_turns(contenders, rounds, train_steps=2))
+        return table(title, contenders, take_turns(contenders, rounds))
 
     return "\n\n".join(
         (

@@ -39,11 +39,12 @@ def test_a_second_ctrl_c_ends_at_once(monkeypatch, here, rheon):
         _interrupt()
 
     _when(monkeypatch, 40, twice)
+    before = signal.getsignal(signal.SIGINT)
     shown = rheon(WORDS)
     assert shown.code == 130
     assert shown.err.endswith("rheon: interrupted; nothing was saved\n")
     assert list(here.iterdir()) == []
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_ctrl_c_while_measuring_keeps_the_model(monkeypatch, here, rheon):

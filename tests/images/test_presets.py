@@ -71,5 +71,5 @@ def test_as_many_scales_as_leave_two_pixels():
 
 def test_names():
     assert full_name("spline") == "multiscale_spline"
-    with pytest.raises(RheonError, match="image_flow_base"):
+    with pytest.raises(RheonError, match="did you mean 'image_flow_large'"):
         ImageDensity("image_flow_huge")
