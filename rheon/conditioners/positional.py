@@ -103,14 +103,26 @@ class PositionalConvNet(nn.Module):
         pixels = h.permute(0, 2, 3, 1)
         gain = (3 * self.gain).exp()
         told = None if mean is None or not self.places else mean.transpose(0, 1).reshape(self.colours, -1)
-        psi = _Head.apply(
+        psi = _head(
             pixels.flatten(0, 2), self.head.weight * gain[:, None], self.head.bias * gain, told, self.places
         )
         return psi.view(len(gain), *pixels.shape[:3]).movedim(0, 1)
 
 
+def _head(h: Tensor, weight: Tensor, bias: Tensor, told: Tensor | None, places: tuple[int, ...]) -> Tensor:
+    """ψ = W hᵀ + b, (P, N), with ``told`` (C, N) added to the rows ``places``."""
+    if not torch.compiler.is_compiling():
+        psi: Tensor = _Head.apply(h, weight, bias, told, places)
+        return psi
+    psi = torch.addmm(bias[:, None], weight, h.t())
+    if told is None:
+        return psi
+    first, last = places[0], places[-1] + 1
+    return torch.cat((psi[:first], psi[first:last] + told, psi[last:]))
+
+
 class _Head(torch.autograd.Function):
-    """ψ = W hᵀ + b, (P, N), with ``told`` (C, N) added to the rows ``places``: without copies of all of ψ."""
+    """The same as one node, without copies of all of ψ."""
 
     @staticmethod
     def forward(
