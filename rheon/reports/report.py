@@ -77,7 +77,9 @@ def _about(model: Model) -> Iterator[Section]:
 
 
 def _settings(model: Model) -> Iterator[Section]:
-    facts = {**model.info.get("training", {}), **model.info.get("settings", {})}
+    training = model.info.get("training", {})
+    asked = {name: value for name, value in model.info.get("settings", {}).items() if name not in training}
+    facts = {**training, **asked}
     if facts:
         yield Section("Settings", [_facts(facts)])
 
