@@ -156,13 +156,9 @@ def test_other_settings_or_data_are_refused_by_name(tmp_path, rows):
 def test_what_differs_is_foreseen_before_the_data_are_known(tmp_path, rows):
     Run(tmp_path, rows).go(until=3)
     folder = Run(tmp_path, rows).folder
-    for changed, says in (
-        ({"steps": 30}, "steps"),
-        ({"batch_size": 32}, "batch_size"),
-        ({"seed": 4}, "seed"),
-    ):
-        with pytest.raises(RheonError, match=f"differs in {says} "):
-            Checkpoints(folder).foresee(replace(SETTINGS, **changed))
+    for name, value in (("steps", 30), ("batch_size", 32), ("seed", 4)):
+        with pytest.raises(RheonError, match=f"differs in {name} "):
+            Checkpoints(folder).foresee(replace(SETTINGS, **{name: value}))
     other = Checkpoints(folder)
     other.identity["share"] = 0.5
     with pytest.raises(RheonError, match="differs in share "):
